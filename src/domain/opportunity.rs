@@ -1,0 +1,65 @@
+//! An opportunity: one product to sell more of, or newly, to one client; and its receipt.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClientNo, ProductNo};
+
+/// What kind of offer an opportunity is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// More of what the client buys.
+    Upsell,
+    /// A product that the client does not buy and its neighbours do.
+    CrossSell,
+}
+
+/// One (client, product, kind) worth an offer.
+///
+/// Amounts are minor units of the portfolio's currency per period, rounded as the recipe says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opportunity {
+    /// To whom.
+    pub client: ClientNo,
+    /// What.
+    pub product: ProductNo,
+    /// Upsell or cross-sell.
+    pub kind: Kind,
+    /// What the client spends on it now; 0 for a cross-sell.
+    pub current_ticket_minor: i64,
+    /// P20 of the ticket that a client like this one has.
+    pub low_ticket_minor: i64,
+    /// P50: the expected ticket.
+    pub expected_ticket_minor: i64,
+    /// P80.
+    pub high_ticket_minor: i64,
+    /// What it could reach: P80 for an upsell, the expected ticket for a cross-sell.
+    pub potential_ticket_minor: i64,
+    /// Potential less current ticket, never negative.
+    pub gain_minor: i64,
+    /// Probability of success within the recipe's horizon, 0 to 1.
+    pub probability: f64,
+    /// 0 to 100. Upsell: how far down among its neighbours' tickets the current one stands.
+    /// Cross-sell: the propensity's standing among the client's products not bought.
+    pub score: f64,
+    /// Expected value of working it, in minor units: what the pipeline is ordered by.
+    pub priority_minor: f64,
+    /// How many similar clients the figures rest on.
+    pub neighbours: u32,
+    /// How many of these buy the product.
+    pub neighbours_buying: u32,
+}
+
+/// Why fewer figures are given than were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Shortfall {
+    /// The portfolio has too few clients to compare with.
+    TooFewClients,
+    /// The client has no ticket and no attribute that others share: nothing to compare by.
+    NothingKnown,
+    /// The client has no ticket, so its figures rest on attributes alone.
+    AttributesOnly,
+    /// Products were left out because too few similar clients buy them.
+    TooFewNeighbours,
+    /// Probabilities rest on the recipe's prior: the history is too short to calibrate on.
+    Uncalibrated,
+}

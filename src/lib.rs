@@ -1,0 +1,6 @@
+//! `carteira` tells a B2B supplier whom to sell more to.
+//!
+//! See ARCHITECTURE.md for the map of the rooms. Dependencies point one way:
+//! `cli`, `server` → `engine` → `store`, `pipeline` → `recommend` → `neighbours` → `matrix` → `domain`.
+
+pub mod domain;

@@ -1,0 +1,3 @@
+//! The `carteira` binary.
+
+fn main() {}
