@@ -4,3 +4,4 @@
 //! `cli`, `server` → `engine` → `store`, `pipeline` → `recommend` → `neighbours` → `matrix` → `domain`.
 
 pub mod domain;
+pub mod matrix;

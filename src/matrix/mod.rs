@@ -1,0 +1,15 @@
+//! The ticket matrix in memory: clients × products, by row and by column.
+//!
+//! A [`TicketMatrix`] is immutable. A write makes a new one that shares the base of the old and
+//! carries the rows that changed in a small overlay; readers of either see one consistent state.
+//! When the overlay has grown, [`TicketMatrix::fold`] makes a new base of it, in the background.
+//!
+//! This room knows no disk, no wire and no clock, and depends on `domain` alone.
+
+mod purchases;
+mod tickets;
+mod window;
+
+pub use purchases::{Purchase, PurchaseLog, PurchaseLogBuilder};
+pub use tickets::{Cell, Posting, TicketMatrix};
+pub use window::Window;

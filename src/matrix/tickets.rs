@@ -1,0 +1,319 @@
+//! The tickets of all clients, compressed by row and by column, with an overlay of changed rows.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use crate::domain::{ClientNo, Day, ProductNo};
+
+/// One ticket in a client's row: what it spends on a product per period.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cell {
+    /// The product.
+    pub product: ProductNo,
+    /// Minor units per period, above 0 and finite.
+    pub ticket: f32,
+    /// The last day it was bought; `None` for a ticket that was set without a date.
+    pub last_day: Option<Day>,
+}
+
+/// One ticket in a product's column: who spends it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Posting {
+    /// The client.
+    pub client: ClientNo,
+    /// Minor units per period, above 0 and finite.
+    pub ticket: f32,
+    /// The last day it was bought; `None` for a ticket that was set without a date.
+    pub last_day: Option<Day>,
+}
+
+/// Rows and columns in flat arrays: the part that does not change.
+#[derive(Debug, Default)]
+struct Base {
+    row_starts: Vec<usize>,
+    cells: Vec<Cell>,
+    column_starts: Vec<usize>,
+    postings: Vec<Posting>,
+}
+
+/// Rows that changed since the base was made. Persistent maps, so that a copy costs nothing.
+#[derive(Debug, Clone, Default)]
+struct Overlay {
+    rows: OrdMap<u32, Arc<[Cell]>>,
+    /// By (product, client).
+    postings: OrdMap<(u32, u32), Posting>,
+    /// Whether a base row is replaced, by client.
+    replaced: Arc<Vec<bool>>,
+    tickets_less: usize,
+    tickets_more: usize,
+}
+
+/// Clients × products. A copy is cheap and shares everything.
+///
+/// Invariants: a row is sorted by product without repeats; every ticket is finite and above 0; a
+/// row that stands in the overlay hides the base's row of the same client in rows and columns.
+#[derive(Debug, Clone, Default)]
+pub struct TicketMatrix {
+    clients: usize,
+    products: usize,
+    base: Arc<Base>,
+    overlay: Overlay,
+}
+
+impl TicketMatrix {
+    /// A matrix of these rows, in client order, over products `0..products`.
+    ///
+    /// Each row is sorted by product without repeats. Cost: the tickets, twice.
+    pub fn from_rows<R: AsRef<[Cell]>>(products: usize, rows: impl IntoIterator<Item = R>) -> Self {
+        let mut base = Base {
+            row_starts: vec![0],
+            ..Base::default()
+        };
+        for row in rows {
+            let row = row.as_ref();
+            debug_assert!(row.windows(2).all(|pair| pair[0].product < pair[1].product));
+            debug_assert!(
+                row.iter()
+                    .all(|cell| cell.ticket > 0.0 && cell.ticket.is_finite())
+            );
+            base.cells.extend_from_slice(row);
+            base.row_starts.push(base.cells.len());
+        }
+        base.transpose(products);
+        Self {
+            clients: base.row_starts.len() - 1,
+            products,
+            overlay: Overlay::default(),
+            base: Arc::new(base),
+        }
+    }
+
+    /// This matrix with some rows replaced or added, over at least as many clients and products.
+    ///
+    /// Cost: the old and new tickets of these rows; the rest is shared.
+    #[must_use]
+    pub fn with_rows(
+        &self,
+        clients: usize,
+        products: usize,
+        rows: impl IntoIterator<Item = (ClientNo, Arc<[Cell]>)>,
+    ) -> Self {
+        let mut next = self.clone();
+        next.clients = clients.max(self.clients);
+        next.products = products.max(self.products);
+        for (client, row) in rows {
+            debug_assert!(client.index() < next.clients);
+            debug_assert!(row.windows(2).all(|pair| pair[0].product < pair[1].product));
+            debug_assert!(
+                row.iter()
+                    .all(|cell| cell.ticket > 0.0 && cell.ticket.is_finite())
+            );
+            let overlay = &mut next.overlay;
+            if let Some(old) = overlay.rows.get(&client.0) {
+                overlay.tickets_more -= old.len();
+                for cell in old.iter() {
+                    overlay.postings.remove(&(cell.product.0, client.0));
+                }
+            } else if client.index() < next.base.clients() {
+                overlay.tickets_less += next.base.row(client.index()).len();
+                let replaced = Arc::make_mut(&mut overlay.replaced);
+                replaced.resize(next.base.clients(), false);
+                replaced[client.index()] = true;
+            }
+            overlay.tickets_more += row.len();
+            for cell in row.iter() {
+                let posting = Posting {
+                    client,
+                    ticket: cell.ticket,
+                    last_day: cell.last_day,
+                };
+                overlay.postings.insert((cell.product.0, client.0), posting);
+            }
+            overlay.rows.insert(client.0, row);
+        }
+        next
+    }
+
+    /// The same tickets with nothing in the overlay.
+    #[must_use]
+    pub fn fold(&self) -> Self {
+        Self::from_rows(
+            self.products,
+            (0..self.clients as u32).map(|client| self.row(ClientNo(client))),
+        )
+    }
+
+    /// Rows that wait in the overlay.
+    pub fn overlay_rows(&self) -> usize {
+        self.overlay.rows.len()
+    }
+
+    /// Clients: the rows, empty ones included.
+    pub fn clients(&self) -> usize {
+        self.clients
+    }
+
+    /// Products: the columns, empty ones included.
+    pub fn products(&self) -> usize {
+        self.products
+    }
+
+    /// Tickets in all.
+    pub fn tickets(&self) -> usize {
+        self.base.cells.len() - self.overlay.tickets_less + self.overlay.tickets_more
+    }
+
+    /// One client's tickets, by product. Empty for a client that has none.
+    pub fn row(&self, client: ClientNo) -> &[Cell] {
+        match self.overlay.rows.get(&client.0) {
+            Some(row) => row,
+            None => self.base.row(client.index()),
+        }
+    }
+
+    /// One client's ticket for a product.
+    pub fn cell(&self, client: ClientNo, product: ProductNo) -> Option<&Cell> {
+        let row = self.row(client);
+        let at = row
+            .binary_search_by_key(&product, |cell| cell.product)
+            .ok()?;
+        Some(&row[at])
+    }
+
+    /// A product's tickets, each client once: those of the base by client, then those of the overlay
+    /// by client.
+    pub fn column(&self, product: ProductNo) -> impl Iterator<Item = Posting> {
+        let replaced = &self.overlay.replaced;
+        let base = self.base.column(product.index()).iter().copied();
+        let kept =
+            base.filter(move |posting| replaced.is_empty() || !replaced[posting.client.index()]);
+        let changed = self
+            .overlay
+            .postings
+            .range((product.0, 0)..=(product.0, u32::MAX))
+            .map(|(_, posting)| *posting);
+        kept.chain(changed)
+    }
+}
+
+impl Base {
+    fn clients(&self) -> usize {
+        self.row_starts.len().saturating_sub(1)
+    }
+
+    fn row(&self, client: usize) -> &[Cell] {
+        match self.row_starts.get(client..client + 2) {
+            Some(bounds) => &self.cells[bounds[0]..bounds[1]],
+            None => &[],
+        }
+    }
+
+    fn column(&self, product: usize) -> &[Posting] {
+        match self.column_starts.get(product..product + 2) {
+            Some(bounds) => &self.postings[bounds[0]..bounds[1]],
+            None => &[],
+        }
+    }
+
+    /// Fills the columns from the rows by counting: clients stay in order within a column.
+    fn transpose(&mut self, products: usize) {
+        let mut starts = vec![0; products + 1];
+        for cell in &self.cells {
+            starts[cell.product.index() + 1] += 1;
+        }
+        for product in 0..products {
+            starts[product + 1] += starts[product];
+        }
+        let unset = Posting {
+            client: ClientNo(0),
+            ticket: 0.0,
+            last_day: None,
+        };
+        let mut next = starts.clone();
+        let mut postings = vec![unset; self.cells.len()];
+        for client in 0..self.clients() {
+            for cell in self.row(client) {
+                let at = &mut next[cell.product.index()];
+                postings[*at] = Posting {
+                    client: ClientNo(client as u32),
+                    ticket: cell.ticket,
+                    last_day: cell.last_day,
+                };
+                *at += 1;
+            }
+        }
+        self.column_starts = starts;
+        self.postings = postings;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Rows = Vec<Vec<f32>>;
+
+    fn cells(dense: &[f32]) -> Arc<[Cell]> {
+        let cell = |(product, &ticket): (usize, &f32)| {
+            (ticket > 0.0).then_some(Cell {
+                product: ProductNo(product as u32),
+                ticket,
+                last_day: None,
+            })
+        };
+        dense.iter().enumerate().filter_map(cell).collect()
+    }
+
+    fn assert_same(matrix: &TicketMatrix, dense: &Rows, products: usize) {
+        let ticket =
+            |client: usize, product: usize| dense[client].get(product).copied().unwrap_or(0.0);
+        let mut tickets = 0;
+        for (client, row) in dense.iter().enumerate() {
+            assert_eq!(matrix.row(ClientNo(client as u32)), cells(row).as_ref());
+        }
+        for product in 0..products {
+            let mut column: Vec<_> = matrix
+                .column(ProductNo(product as u32))
+                .map(|posting| (posting.client.index(), posting.ticket))
+                .collect();
+            column.sort_by_key(|posting| posting.0);
+            let expected: Vec<_> = (0..dense.len())
+                .map(|client| (client, ticket(client, product)))
+                .filter(|posting| posting.1 > 0.0)
+                .collect();
+            tickets += expected.len();
+            assert_eq!(column, expected);
+        }
+        assert_eq!(matrix.tickets(), tickets);
+    }
+
+    fn dense(clients: usize, products: usize) -> impl Strategy<Value = Rows> {
+        let ticket = prop_oneof![2 => Just(0.0f32), 1 => 1.0f32..100.0];
+        prop::collection::vec(prop::collection::vec(ticket, products), clients)
+    }
+
+    proptest! {
+        #[test]
+        fn overlaid_rows_read_like_a_matrix_made_of_them(
+            mut rows in dense(5, 4),
+            writes in prop::collection::vec((0usize..8, dense(1, 6)), 0..12),
+        ) {
+            let mut matrix = TicketMatrix::from_rows(4, rows.iter().map(|row| cells(row)));
+            assert_same(&matrix, &rows, 4);
+            for (client, mut row) in writes {
+                while rows.len() <= client {
+                    rows.push(Vec::new());
+                }
+                rows[client] = row.remove(0);
+                let change = (ClientNo(client as u32), cells(&rows[client]));
+                matrix = matrix.with_rows(rows.len(), 6, [change]);
+                assert_same(&matrix, &rows, 6);
+            }
+            let folded = matrix.fold();
+            prop_assert_eq!(folded.overlay_rows(), 0);
+            assert_same(&folded, &rows, 6);
+        }
+    }
+}
