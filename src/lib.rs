@@ -5,3 +5,4 @@
 
 pub mod domain;
 pub mod matrix;
+pub mod wire;
