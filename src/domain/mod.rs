@@ -13,6 +13,7 @@ mod product;
 mod sale;
 mod share;
 mod text;
+mod violation;
 
 pub use client::{
     Attribute, Client, ClientEvent, ClientEventKind, MAX_ATTRIBUTES, MAX_EXCLUDED_PRODUCTS,
@@ -26,6 +27,7 @@ pub use money::{Currency, CurrencyError};
 pub use opportunity::{Kind, Opportunity, Shortfall};
 pub use portfolio::{Language, Period, Portfolio, WindowError, WindowMonths};
 pub use product::Product;
-pub use sale::{MAX_AMOUNT_MINOR, MAX_QUANTITY_MILLI, Sale};
+pub use sale::{MAX_AMOUNT_MINOR, MAX_QUANTITY_MILLI};
 pub use share::{Share, ShareError};
 pub use text::{MAX_TEXT_BYTES, Text, TextError};
+pub use violation::Violation;

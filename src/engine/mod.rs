@@ -1,0 +1,33 @@
+//! Portfolios behind two verbs: [`Engine::apply`] a write, [`Engine::read`] a snapshot.
+//!
+//! One thread owns all state that changes. It takes the writes that wait, works each out against
+//! that state, makes one durable batch of their changes, and only then lets readers see them and
+//! answers. A reader takes an immutable [`Book`] and holds no lock while it computes.
+//!
+//! Promises: a write is applied whole or not at all; what was answered is durable; a read that
+//! starts after an answer sees that write; the same `request_id` changes nothing twice.
+//!
+//! This room knows no wire.
+
+mod answers;
+mod book;
+mod commit;
+mod directory;
+mod error;
+mod ledger;
+mod pages;
+mod sales;
+mod scoring;
+mod tenant;
+mod write;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use book::{Book, Figures, TicketLine};
+pub use commit::Engine;
+pub use directory::Directory;
+pub use error::{EngineError, Refusal};
+pub use pages::{ListCursor, PinnedList};
+pub use tenant::{Scored, Tenant};
+pub use write::{Answer, PortfolioPatch, SaleDraft, TicketDraft, Write, WriteRequest};
