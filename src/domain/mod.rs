@@ -5,6 +5,7 @@
 
 mod client;
 mod day;
+mod history;
 mod ids;
 mod money;
 mod opportunity;
@@ -19,6 +20,10 @@ pub use client::{
     Attribute, Client, ClientEvent, ClientEventKind, MAX_ATTRIBUTES, MAX_EXCLUDED_PRODUCTS,
 };
 pub use day::{DAYS_PER_MONTH, Day, DayError, Month};
+pub use history::{
+    Block, BlockChange, Bucket, BucketChange, BucketKey, History, HistoryError, MAX_BLOCK_BYTES,
+    Slot,
+};
 pub use ids::{
     ClientId, ClientNo, IdError, MAX_ID_BYTES, PortfolioId, PortfolioNo, ProductId, ProductNo,
     RequestId, SaleId,
