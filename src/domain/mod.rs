@@ -17,7 +17,8 @@ mod text;
 mod violation;
 
 pub use client::{
-    Attribute, Client, ClientEvent, ClientEventKind, MAX_ATTRIBUTES, MAX_EXCLUDED_PRODUCTS,
+    Attribute, Client, ClientEvent, ClientEventKind, MAX_ATTRIBUTES, MAX_CLIENT_BYTES,
+    MAX_EXCLUDED_PRODUCTS,
 };
 pub use day::{DAYS_PER_MONTH, Day, DayError, Month};
 pub use history::{

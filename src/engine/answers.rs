@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answer, EngineError, Refusal, Write};
 use crate::domain::{RequestId, Violation};
-use crate::store::RequestHash;
+use crate::store::{Answer as StoredAnswer, RequestHash};
 
 /// How long an answer is kept, in seconds.
 const KEPT_SECONDS: i64 = 24 * 60 * 60;
@@ -15,7 +15,7 @@ const CLEARED_AT_ONCE: usize = 16;
 
 /// A kept answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept {
+struct Kept {
     answer: Answer,
     /// Of the write, so that another write under the same name is noticed.
     fingerprint: [u8; 16],
@@ -30,11 +30,16 @@ pub(super) struct Answers {
 
 impl Answers {
     /// Puts back what the store kept, in any order.
-    pub(super) fn restore(stored: impl IntoIterator<Item = (RequestHash, i64, Kept)>) -> Self {
+    ///
+    /// An answer that this version cannot read is left out: its request would be applied again, as
+    /// if it were older than what is kept.
+    pub(super) fn restore(stored: impl IntoIterator<Item = (RequestHash, StoredAnswer)>) -> Self {
         let mut answers = Self::default();
-        for (request, answered_at, kept) in stored {
-            answers.kept.insert(request, kept);
-            answers.by_age.push_back((answered_at, request));
+        for (request, stored) in stored {
+            answers.by_age.push_back((stored.answered_at_unix, request));
+            if let Ok(kept) = postcard::from_bytes(&stored.bytes) {
+                answers.kept.insert(request, kept);
+            }
         }
         answers.by_age.make_contiguous().sort_unstable();
         answers
@@ -59,8 +64,10 @@ impl Answers {
         write: &Write,
         answer: Answer,
         now_unix: i64,
-    ) -> (Kept, Vec<RequestHash>) {
+    ) -> (StoredAnswer, Vec<RequestHash>) {
         let kept = Kept { answer, fingerprint: fingerprint(write) };
+        // A plain value has no way to fail to encode; an empty one would read as none kept.
+        let bytes = postcard::to_stdvec(&kept).unwrap_or_default();
         self.kept.insert(request, kept);
         self.by_age.push_back((now_unix, request));
         let mut expired = Vec::new();
@@ -74,7 +81,8 @@ impl Answers {
                 _ => break,
             }
         }
-        (kept, expired)
+        let stored = StoredAnswer { answered_at_unix: now_unix, bytes: bytes.into() };
+        (stored, expired)
     }
 }
 

@@ -9,7 +9,7 @@ use super::book::Book;
 use super::sales::{EarlierSales, NAMED_VIOLATIONS, Posting};
 use super::{Answer, EngineError, PortfolioPatch, Refusal, Write, WriteRequest};
 use crate::domain::{
-    Client, ClientEvent, ClientId, ClientNo, History, Month, Portfolio, PortfolioNo, Product,
+    BucketChange, Client, ClientEvent, ClientId, ClientNo, History, Month, Portfolio, PortfolioNo, Product,
     ProductId, ProductNo, Slot, Violation,
 };
 use crate::recommend::Recipe;
@@ -79,7 +79,7 @@ impl Ledger {
         let mut changes = Vec::new();
         let (created, replaced) = match &request.write {
             Write::CreatePortfolio(portfolio) => {
-                changes.push(Change::PutPortfolio(portfolio.clone()));
+                changes.push(Change::PutPortfolio(Arc::new(portfolio.clone())));
                 (1, 0)
             }
             Write::UpdatePortfolio(patch) => self.update(patch, &mut changes)?,
@@ -107,7 +107,7 @@ impl Ledger {
         if let Some(id) = &request.request_id {
             let hash = request_hash(id);
             let (kept, expired) = self.answers.keep(hash, &request.write, answer, now_unix);
-            changes.push(Change::PutAnswer { request: hash, answered_at_unix: now_unix, bytes: kept.encode() });
+            changes.push(Change::PutAnswer(hash, kept));
             changes.extend(expired.into_iter().map(Change::DropAnswer));
         }
         Ok((answer, changes))
@@ -143,11 +143,12 @@ impl Ledger {
         portfolio.recipe = recipe.unwrap_or(portfolio.recipe);
         portfolio.recipe_overrides = recipe_overrides.unwrap_or(portfolio.recipe_overrides);
         check_recipe(&portfolio)?;
+        let portfolio = Arc::new(portfolio);
         changes.push(Change::PutPortfolio(portfolio.clone()));
         if (portfolio.window, portfolio.period) != old_reading {
             self.unsettled.extend((0..self.book.histories.len() as u32).map(ClientNo));
         }
-        self.book.portfolio = Arc::new(portfolio);
+        self.book.portfolio = portfolio;
         Ok((0, 1))
     }
 
@@ -254,7 +255,7 @@ impl Ledger {
         for (client, new) in by_client {
             let next = self.next_events.entry(client.0).or_insert(0);
             for event in &new {
-                changes.push(Change::PutEvent { client, number: *next, event: event.clone() });
+                changes.push(Change::PutEvent(client, *next, Arc::new(event.clone())));
                 *next += 1;
             }
             let mut all = self.book.events(client).to_vec();
@@ -275,7 +276,7 @@ impl Ledger {
             for (month, change) in months {
                 self.count_month(month, change);
             }
-            changes.extend(blocks.into_iter().map(|block| Change::Block(client, block)));
+            changes.extend(blocks.into_iter().map(|block| Change::of_block(client, block)));
             self.unsettled.insert(client);
         }
         for (hash, sale) in &posting.sales {
@@ -320,4 +321,20 @@ impl EarlierSales for BatchThenStore<'_> {
         let stored = self.stored.find(hash)?;
         Ok(stored.filter(|sale| !self.ledger.batch_erased.contains(&sale.client)))
     }
+}
+
+/// How the number of buckets of each month changes.
+fn month_changes(old: &History, changes: &[BucketChange]) -> BTreeMap<Month, i64> {
+    let mut months = BTreeMap::new();
+    for change in changes {
+        let (key, after) = match change {
+            BucketChange::Put(bucket) => (bucket.key(), 1),
+            BucketChange::Remove(key) => (*key, 0),
+        };
+        if let Slot::Month(month) = key.1 {
+            let before = i64::from(old.get(key.0, key.1).is_some());
+            *months.entry(month).or_insert(0) += after - before;
+        }
+    }
+    months
 }

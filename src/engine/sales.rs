@@ -88,7 +88,7 @@ impl Posting {
         let mut clients: BTreeMap<ClientNo, Vec<BucketChange>> = BTreeMap::new();
         for (&(client, product, slot), &bucket) in &self.buckets {
             clients.entry(client).or_default().push(match bucket.sales {
-                0 => BucketChange::Remove(product, slot),
+                0 => BucketChange::Remove((product, slot)),
                 _ => BucketChange::Put(bucket),
             });
         }
