@@ -5,3 +5,5 @@
 
 pub mod domain;
 pub mod matrix;
+pub mod neighbours;
+pub mod recommend;
