@@ -6,3 +6,5 @@
 pub mod domain;
 pub mod matrix;
 pub mod wire;
+pub mod neighbours;
+pub mod recommend;

@@ -7,9 +7,11 @@
 //! This room knows no disk, no wire and no clock, and depends on `domain` alone.
 
 mod purchases;
+mod statistics;
 mod tickets;
 mod window;
 
 pub use purchases::{Purchase, PurchaseLog, PurchaseLogBuilder};
+pub use statistics::{ClientStatistics, ProductStatistics, Statistics};
 pub use tickets::{Cell, Posting, TicketMatrix};
 pub use window::Window;

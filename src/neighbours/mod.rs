@@ -1,0 +1,13 @@
+//! Who is like whom: distances between clients and exact search.
+//!
+//! Every search is exact and repeatable to the bit: ties are broken by client number, and no
+//! result depends on the number of threads. Work for one subject grows with the postings of the
+//! products it buys, never with clients × products.
+//!
+//! This room knows tickets and attributes; what follows from a neighbourhood is `recommend`'s.
+
+mod profiles;
+mod subject;
+
+pub use profiles::{Profile, Profiles};
+pub use subject::Subject;

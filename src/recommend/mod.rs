@@ -1,0 +1,9 @@
+//! What to sell to whom, for how much, and why.
+//!
+//! Everything here is a plain function of a ticket matrix, its statistics, the clients' profiles
+//! and a recipe. The same input gives the same bytes, whatever the number of threads. Where the
+//! data is too thin for a figure, there is none, and the answer says why.
+
+mod recipe;
+
+pub use recipe::{OfferRecipe, Parameter, Parameters, Recipe, RecipeError, UpsellRecipe};

@@ -1,0 +1,281 @@
+//! The recipe: every number that shapes a score, named, with unit, range and reason.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::domain::Text;
+
+/// The recipe that the binary carries.
+const STANDARD: &str = include_str!("../../models/standard/recipe.toml");
+
+/// Why a recipe cannot be used.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RecipeError {
+    /// The file is not what a recipe looks like.
+    #[error("the recipe is not readable: {0}")]
+    Unreadable(String),
+    /// A parameter that the scoring needs is not in it.
+    #[error("the recipe lacks the parameter `{0}`")]
+    Missing(String),
+    /// An override names no parameter.
+    #[error("the recipe has no parameter `{0}`")]
+    Unknown(String),
+    /// A value outside the parameter's range.
+    #[error("`{name}` is {value}; it must be from {low} to {high} {unit}")]
+    OutOfRange {
+        /// The parameter.
+        name: String,
+        /// The value given.
+        value: f64,
+        /// The least it may be.
+        low: f64,
+        /// The most it may be.
+        high: f64,
+        /// What it is counted in.
+        unit: String,
+    },
+}
+
+/// One number of a recipe.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// The number.
+    pub value: f64,
+    /// What it is counted in.
+    pub unit: String,
+    /// The least and the most it may be.
+    pub range: [f64; 2],
+    /// What it does, and why it is what it is.
+    pub about: String,
+}
+
+/// All numbers of a recipe, by name (`section.parameter`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameters(BTreeMap<String, Parameter>);
+
+impl Parameters {
+    /// Reads a recipe file. Every value must lie in its own range.
+    pub fn parse(toml: &str) -> Result<Self, RecipeError> {
+        let sections: BTreeMap<String, BTreeMap<String, Parameter>> =
+            toml::from_str(toml).map_err(|error| RecipeError::Unreadable(error.to_string()))?;
+        let mut parameters = BTreeMap::new();
+        for (section, entries) in sections {
+            for (name, parameter) in entries {
+                let name = format!("{section}.{name}");
+                parameter.check(&name, parameter.value)?;
+                parameters.insert(name, parameter);
+            }
+        }
+        Ok(Self(parameters))
+    }
+
+    /// One number by its full name.
+    pub fn value(&self, name: &str) -> Result<f64, RecipeError> {
+        match self.0.get(name) {
+            Some(parameter) => Ok(parameter.value),
+            None => Err(RecipeError::Missing(name.to_owned())),
+        }
+    }
+
+    /// One number that counts something, rounded to a whole.
+    pub fn count(&self, name: &str) -> Result<usize, RecipeError> {
+        Ok(self.value(name)?.round().max(0.0) as usize)
+    }
+
+    /// All parameters, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Parameter)> {
+        self.0
+            .iter()
+            .map(|(name, parameter)| (name.as_str(), parameter))
+    }
+
+    fn set(&mut self, name: &str, value: f64) -> Result<(), RecipeError> {
+        let Some(parameter) = self.0.get_mut(name) else {
+            return Err(RecipeError::Unknown(name.to_owned()));
+        };
+        parameter.check(name, value)?;
+        parameter.value = value;
+        Ok(())
+    }
+}
+
+impl Parameter {
+    fn check(&self, name: &str, value: f64) -> Result<(), RecipeError> {
+        let [low, high] = self.range;
+        if (low..=high).contains(&value) {
+            return Ok(());
+        }
+        Err(RecipeError::OutOfRange {
+            name: name.to_owned(),
+            value,
+            low,
+            high,
+            unit: self.unit.clone(),
+        })
+    }
+}
+
+/// What an offer is, whatever its kind: section `offer`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OfferRecipe {
+    /// Within how many days an offer is meant to succeed.
+    pub horizon_days: u32,
+    /// Digits that published tickets are rounded to.
+    pub significant_digits: u32,
+    /// Margin of a product that states none, as a share of the amount.
+    pub margin_rate: f64,
+    /// What working one opportunity costs, in minor units.
+    pub contact_cost_minor: f64,
+    /// The least gain worth offering, as a share of the current ticket.
+    pub least_gain_share: f64,
+    /// At most this many opportunities of each kind a client.
+    pub per_client: usize,
+}
+
+/// How the potential ticket is estimated: section `upsell`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UpsellRecipe {
+    /// Nearest buyers of the judged product.
+    pub neighbours: usize,
+    /// The same for catalogues under [`UpsellRecipe::small_catalogue`] products.
+    pub neighbours_small_catalogue: usize,
+    /// Products from which a catalogue is no longer small.
+    pub small_catalogue: usize,
+    /// Effective neighbours under which nothing is published.
+    pub least_effective_neighbours: f64,
+    /// Products over which two clients count as strangers before any evidence.
+    pub distance_shrink: f64,
+    /// Added to each distance before it is inverted, as a share of the spread `v`.
+    pub distance_floor: f64,
+    /// Weight of all buyers of the product, in average neighbours.
+    pub pseudo_weight: f64,
+    /// Pseudo-tickets that draw a client's size towards 0.
+    pub size_pseudo_tickets: f64,
+    /// Weight of all attributes together, in shared products.
+    pub attribute_weight: f64,
+    /// Tickets held out to choose variants and to correct coverage.
+    pub sample_cells: usize,
+    /// Probability of success without a calibration.
+    pub success_prior: f64,
+}
+
+/// All parameters of the scoring, read and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// What an offer is.
+    pub offer: OfferRecipe,
+    /// How the potential ticket is estimated.
+    pub upsell: UpsellRecipe,
+    parameters: Parameters,
+}
+
+impl Recipe {
+    /// The standard recipe, which the binary carries.
+    pub fn standard() -> Result<Self, RecipeError> {
+        Self::parse(STANDARD)
+    }
+
+    /// Reads a recipe file; see `models/standard/recipe.toml`.
+    pub fn parse(toml: &str) -> Result<Self, RecipeError> {
+        Self::of(Parameters::parse(toml)?)
+    }
+
+    /// This recipe with some parameters set otherwise, by name.
+    ///
+    /// Fails on the first name that no parameter has, or the first value outside its range.
+    pub fn with_overrides(&self, overrides: &BTreeMap<Text, f64>) -> Result<Self, RecipeError> {
+        let mut parameters = self.parameters.clone();
+        for (name, &value) in overrides {
+            parameters.set(name.as_str(), value)?;
+        }
+        Self::of(parameters)
+    }
+
+    /// The numbers it was read from, with their units, ranges and reasons.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn of(parameters: Parameters) -> Result<Self, RecipeError> {
+        Ok(Self {
+            offer: OfferRecipe::of(&parameters)?,
+            upsell: UpsellRecipe::of(&parameters)?,
+            parameters,
+        })
+    }
+}
+
+impl OfferRecipe {
+    fn of(parameters: &Parameters) -> Result<Self, RecipeError> {
+        Ok(Self {
+            horizon_days: parameters.count("offer.horizon_days")? as u32,
+            significant_digits: parameters.count("offer.significant_digits")? as u32,
+            margin_rate: parameters.value("offer.margin_rate")?,
+            contact_cost_minor: parameters.value("offer.contact_cost_minor")?,
+            least_gain_share: parameters.value("offer.least_gain_share")?,
+            per_client: parameters.count("offer.per_client")?,
+        })
+    }
+}
+
+impl UpsellRecipe {
+    fn of(parameters: &Parameters) -> Result<Self, RecipeError> {
+        Ok(Self {
+            neighbours: parameters.count("upsell.neighbours")?,
+            neighbours_small_catalogue: parameters.count("upsell.neighbours_small_catalogue")?,
+            small_catalogue: parameters.count("upsell.small_catalogue")?,
+            least_effective_neighbours: parameters.value("upsell.least_effective_neighbours")?,
+            distance_shrink: parameters.value("upsell.distance_shrink")?,
+            distance_floor: parameters.value("upsell.distance_floor")?,
+            pseudo_weight: parameters.value("upsell.pseudo_weight")?,
+            size_pseudo_tickets: parameters.value("upsell.size_pseudo_tickets")?,
+            attribute_weight: parameters.value("upsell.attribute_weight")?,
+            sample_cells: parameters.count("upsell.sample_cells")?,
+            success_prior: parameters.value("upsell.success_prior")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overrides(name: &str, value: f64) -> BTreeMap<Text, f64> {
+        BTreeMap::from([(Text::parse(name).unwrap(), value)])
+    }
+
+    #[test]
+    fn the_standard_recipe_is_readable_and_every_number_says_what_it_does() {
+        let recipe = Recipe::standard().unwrap();
+        assert_eq!(recipe.offer.horizon_days, 90);
+        for (name, parameter) in recipe.parameters().iter() {
+            assert!(
+                !parameter.unit.is_empty() && !parameter.about.is_empty(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_override_is_taken_and_a_wrong_one_is_named() {
+        let recipe = Recipe::standard().unwrap();
+        let other = recipe
+            .with_overrides(&overrides("upsell.neighbours", 40.0))
+            .unwrap();
+        assert_eq!(other.upsell.neighbours, 40);
+        let unknown = recipe.with_overrides(&overrides("upsell.neighbors", 40.0));
+        assert_eq!(
+            unknown,
+            Err(RecipeError::Unknown("upsell.neighbors".to_owned()))
+        );
+        for value in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let refused = recipe.with_overrides(&overrides("upsell.neighbours", value));
+            assert!(
+                matches!(refused, Err(RecipeError::OutOfRange { .. })),
+                "{value}"
+            );
+        }
+    }
+}
