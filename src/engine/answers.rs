@@ -57,6 +57,12 @@ impl Answers {
         Ok(Some(Answer { repeated: true, ..kept.answer }))
     }
 
+    /// Takes back an answer that did not become durable.
+    pub(super) fn forget(&mut self, request: RequestHash) {
+        self.kept.remove(&request);
+        self.by_age.retain(|(_, kept)| *kept != request);
+    }
+
     /// Keeps an answer. Returns what the store is to keep, and the answers that it is to drop.
     pub(super) fn keep(
         &mut self,

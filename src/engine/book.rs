@@ -177,8 +177,8 @@ impl Book {
     }
 
     /// Brings the matrix up to date after the histories of `changed` clients changed: those rows
-    /// alone, or all where the window moved.
-    pub(super) fn settle(&mut self, changed: impl IntoIterator<Item = ClientNo>) {
+    /// alone, or all where the window moved. Returns whether it was all.
+    pub(super) fn settle(&mut self, changed: impl IntoIterator<Item = ClientNo>) -> bool {
         let window = self.months().map(|(first, last)| {
             Window::of(first, last, self.portfolio.window, self.portfolio.period)
         });
@@ -187,13 +187,14 @@ impl Book {
             self.window = window;
             let rows = self.histories.iter().map(|history| row_of(history, window.as_ref()));
             self.matrix = TicketMatrix::from_rows(products, rows);
-            return;
+            return true;
         }
         let rows: Vec<_> = changed
             .into_iter()
             .map(|client| (client, row_of(&self.histories[client.index()], window.as_ref()).into()))
             .collect();
         self.matrix = self.matrix.with_rows(clients, products, rows);
+        false
     }
 
     /// Takes a matrix of the same tickets with nothing in its overlay.

@@ -4,16 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use imbl::OrdMap;
+
 use super::answers::{Answers, request_hash};
 use super::book::Book;
+use super::changed::Changed;
+use super::recipes::recipe_of;
 use super::sales::{EarlierSales, NAMED_VIOLATIONS, Posting};
 use super::{Answer, EngineError, PortfolioPatch, Refusal, Write, WriteRequest};
 use crate::domain::{
     BucketChange, Client, ClientEvent, ClientId, ClientNo, History, Month, Portfolio, PortfolioNo, Product,
     ProductId, ProductNo, Slot, Violation,
 };
-use crate::recommend::Recipe;
-use crate::store::{Change, SaleEntry, SaleHash};
+use crate::store::{Change, RequestHash, SaleEntry, SaleHash};
 
 /// The most events kept of one client.
 const MAX_EVENTS: usize = 10_000;
@@ -26,33 +29,48 @@ pub(super) struct Ledger {
     answers: Answers,
     /// Clients whose rows the matrix does not show yet.
     unsettled: BTreeSet<ClientNo>,
+    /// Whose offers the writes since the last published book may have changed.
+    changed: Changed,
     /// Sales by name that are part of the batch under way, so not in the store yet.
     batch_sales: BTreeMap<SaleHash, SaleEntry>,
     /// The number for the next event of each client.
-    next_events: BTreeMap<u32, u32>,
+    next_events: OrdMap<u32, u32>,
     /// Clients whose sales by name are dropped in the batch under way.
     batch_erased: BTreeSet<ClientNo>,
+    /// The state before the batch under way.
+    before: Option<Before>,
+}
+
+/// What a ledger goes back to when its batch does not become durable.
+#[derive(Debug)]
+struct Before {
+    book: Book,
+    next_events: OrdMap<u32, u32>,
+    /// Requests answered in the batch.
+    answered: Vec<RequestHash>,
 }
 
 impl Ledger {
     /// A ledger of a book that the store holds already.
-    pub(super) fn restore(no: PortfolioNo, mut book: Book, answers: Answers, next_events: BTreeMap<u32, u32>) -> Self {
+    pub(super) fn restore(no: PortfolioNo, mut book: Book, answers: Answers, next_events: OrdMap<u32, u32>) -> Self {
         book.settle([]);
         Self {
             no,
             book,
             answers,
             unsettled: BTreeSet::new(),
+            changed: Changed::default(),
             batch_sales: BTreeMap::new(),
             next_events,
             batch_erased: BTreeSet::new(),
+            before: None,
         }
     }
 
     /// A ledger of a new portfolio.
     pub(super) fn create(no: PortfolioNo, portfolio: Portfolio) -> Self {
         let book = Book::new(Arc::new(portfolio));
-        Self::restore(no, book, Answers::default(), BTreeMap::new())
+        Self::restore(no, book, Answers::default(), OrdMap::new())
     }
 
     /// The portfolio's number in the store.
@@ -107,19 +125,56 @@ impl Ledger {
         if let Some(id) = &request.request_id {
             let hash = request_hash(id);
             let (kept, expired) = self.answers.keep(hash, &request.write, answer, now_unix);
+            if let Some(before) = &mut self.before {
+                before.answered.push(hash);
+            }
             changes.push(Change::PutAnswer(hash, kept));
             changes.extend(expired.into_iter().map(Change::DropAnswer));
         }
         Ok((answer, changes))
     }
 
-    /// The book to show to readers, once the batch is durable.
-    pub(super) fn publish(&mut self) -> Book {
+    /// Remembers the state before a batch, unless it is under way already.
+    pub(super) fn begin(&mut self) {
+        if self.before.is_none() {
+            self.before = Some(Before {
+                book: self.book.clone(),
+                next_events: self.next_events.clone(),
+                answered: Vec::new(),
+            });
+        }
+    }
+
+    /// Goes back to the state before the batch under way.
+    pub(super) fn roll_back(&mut self) {
+        let Some(before) = self.before.take() else {
+            return;
+        };
+        self.book = before.book;
+        self.next_events = before.next_events;
+        for request in before.answered {
+            self.answers.forget(request);
+        }
+        self.unsettled.clear();
+        self.changed = Changed::default();
         self.batch_sales.clear();
         self.batch_erased.clear();
-        let changed = std::mem::take(&mut self.unsettled);
-        self.book.settle(changed);
-        self.book.clone()
+    }
+
+    /// The book to show to readers, once the batch is durable, and whose offers it may change.
+    pub(super) fn publish(&mut self) -> (Book, Changed) {
+        self.before = None;
+        self.batch_sales.clear();
+        self.batch_erased.clear();
+        let unsettled = std::mem::take(&mut self.unsettled);
+        let mut changed = std::mem::take(&mut self.changed);
+        for client in &unsettled {
+            changed.client(*client);
+        }
+        if self.book.settle(unsettled) {
+            changed = Changed::All;
+        }
+        (self.book.clone(), changed)
     }
 
     /// Folds the overlay of the matrix when it has grown past its share of the book.
@@ -148,6 +203,7 @@ impl Ledger {
         if (portfolio.window, portfolio.period) != old_reading {
             self.unsettled.extend((0..self.book.histories.len() as u32).map(ClientNo));
         }
+        self.changed = Changed::All;
         self.book.portfolio = portfolio;
         Ok((0, 1))
     }
@@ -164,6 +220,7 @@ impl Ledger {
             } else {
                 replaced += 1;
             }
+            self.changed.client(ClientNo(number));
             changes.push(Change::PutClient(ClientNo(number), client));
         }
         Ok((created, replaced))
@@ -206,6 +263,7 @@ impl Ledger {
             }
             changes.push(Change::PutProduct(ProductNo(number), product));
         }
+        self.changed = Changed::All;
         Ok((created, replaced))
     }
 
@@ -253,16 +311,18 @@ impl Ledger {
             return Err(Refusal::Invalid(violations).into());
         }
         for (client, new) in by_client {
-            let next = self.next_events.entry(client.0).or_insert(0);
+            let mut next = self.next_events.get(&client.0).copied().unwrap_or(0);
             for event in &new {
-                changes.push(Change::PutEvent(client, *next, Arc::new(event.clone())));
-                *next += 1;
+                changes.push(Change::PutEvent(client, next, Arc::new(event.clone())));
+                next += 1;
             }
+            self.next_events.insert(client.0, next);
             let mut all = self.book.events(client).to_vec();
             all.extend(new);
             // Stable: of one day's events the one recorded later stands later.
             all.sort_by_key(|event| event.day);
             self.book.events.insert(client.0, Arc::new(all));
+            self.changed.client(client);
         }
         Ok((events.len() as u32, 0))
     }
@@ -296,15 +356,9 @@ impl Ledger {
     }
 }
 
-/// Refuses a portfolio whose recipe is not there or cannot be overridden as it says.
+/// Refuses a portfolio whose recipe is not there or cannot be set as it says.
 pub(super) fn check_recipe(portfolio: &Portfolio) -> Result<(), Refusal> {
-    match Recipe::of(portfolio) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let field = error.field();
-            Err(Refusal::Invalid(vec![Violation::new(field, error.to_string())]))
-        }
-    }
+    recipe_of(portfolio).map(|_| ())
 }
 
 /// The sales of the batch under way stand before those of the store.
