@@ -5,6 +5,6 @@
 
 pub mod domain;
 pub mod matrix;
-pub mod wire;
 pub mod neighbours;
 pub mod recommend;
+pub mod wire;

@@ -128,16 +128,22 @@ impl RecommendationService for Api {
         let order = order(&mut form, request.order);
         let language = language(&mut form, "language", request.language);
         let (tenant, (order, language)) = self.open(form, portfolio, order.zip(language))?;
+        let rows = self
+            .compute
+            .run(move || {
+                let scored = tenant.scored()?;
+                let wanted = request.filter.unwrap_or_default();
+                let found = select(&scored, &wanted, order)?;
+                let limit = match request.limit {
+                    0 => usize::MAX,
+                    limit => usize::try_from(limit).unwrap_or(usize::MAX),
+                };
+                let rows: Vec<Opportunity> = found.into_iter().take(limit).cloned().collect();
+                Ok((scored, rows))
+            })
+            .await?;
         let (answers, stream) = mpsc::channel(2);
-        let compute = self.compute.clone();
-        tokio::spawn(async move {
-            let sender = answers.clone();
-            let streamed = compute.run(move || stream_rows(&tenant, &request, order, language, &sender)).await;
-            if let Err(status) = streamed {
-                // A caller that went away hears nothing.
-                let _ = answers.send(Err(status)).await;
-            }
-        });
+        tokio::spawn(stream_rows(rows, language, answers));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
@@ -379,30 +385,22 @@ fn select<'a>(scored: &'a Scored, wanted: &v1::OpportunityFilter, order: Order) 
     Ok(found)
 }
 
-fn stream_rows(
-    tenant: &Tenant,
-    request: &v1::StreamOpportunitiesRequest,
-    order: Order,
+/// Sends rows as the caller takes them; a slow caller holds no thread.
+async fn stream_rows(
+    (scored, rows): (Arc<Scored>, Vec<Opportunity>),
     language: Option<Language>,
-    answers: &mpsc::Sender<Result<v1::StreamOpportunitiesResponse, Status>>,
-) -> Result<(), Status> {
-    let scored = tenant.scored()?;
+    answers: mpsc::Sender<Result<v1::StreamOpportunitiesResponse, Status>>,
+) {
     let book = &scored.moment.book;
-    let wanted = request.filter.clone().unwrap_or_default();
-    let mut found = select(&scored, &wanted, order)?;
-    if request.limit > 0 {
-        found.truncate(usize::try_from(request.limit).unwrap_or(usize::MAX));
-    }
-    let writer = Writer { book, language: language.unwrap_or(book.portfolio().language) };
-    for rows in found.chunks(STREAM_CHUNK) {
+    for rows in rows.chunks(STREAM_CHUNK) {
+        let writer = Writer { book, language: language.unwrap_or(book.portfolio().language) };
         let message = v1::StreamOpportunitiesResponse {
             opportunities: rows.iter().map(|row| writer.opportunity(row, false)).collect(),
             currency: book.portfolio().currency.to_string(),
             sequence: book.sequence(),
         };
-        if answers.blocking_send(Ok(message)).is_err() {
-            return Ok(());
+        if answers.send(Ok(message)).await.is_err() {
+            return;
         }
     }
-    Ok(())
 }

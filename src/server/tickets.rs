@@ -19,9 +19,8 @@ use crate::engine::{Answer, Book, SaleDraft, TicketDraft, TicketLine, Write, Wri
 use crate::wire::v1;
 use crate::wire::v1::ticket_service_server::TicketService;
 
-/// Batches of a sales stream that are on their way to the disk at once; the caller is held back
-/// beyond them.
-const BATCHES_IN_FLIGHT: usize = 8;
+/// Answers of a sales stream that wait for the caller to take them; further batches wait as well.
+const ANSWERS_WAITING: usize = 8;
 /// Tickets in one message of an export.
 const EXPORT_CHUNK: usize = 2_000;
 
@@ -51,7 +50,7 @@ impl TicketService for Api {
         request: Request<Streaming<v1::StreamSalesRequest>>,
     ) -> Result<Response<Self::StreamSalesStream>, Status> {
         let mut batches = request.into_inner();
-        let (answers, stream) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let (answers, stream) = mpsc::channel(ANSWERS_WAITING);
         let api = self.clone();
         tokio::spawn(async move {
             let mut portfolio = None;
@@ -113,7 +112,7 @@ impl TicketService for Api {
         let portfolio = form.portfolio(&request.get_ref().portfolio_id);
         let book = self.engine.tenant(&form.finish(portfolio)?)?.book();
         let (answers, stream) = mpsc::channel(2);
-        tokio::task::spawn_blocking(move || export(&book, &answers));
+        tokio::spawn(export(book, answers));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }
@@ -257,21 +256,24 @@ fn to_wire(book: &Book, client: &ClientId, line: &TicketLine) -> v1::Ticket {
     }
 }
 
-fn export(book: &Arc<Book>, answers: &mpsc::Sender<Result<v1::ExportTicketsResponse, Status>>) {
+/// Sends tickets as the caller takes them; a slow caller holds no thread.
+async fn export(book: Arc<Book>, answers: mpsc::Sender<Result<v1::ExportTicketsResponse, Status>>) {
+    let sequence = book.sequence();
     let mut tickets = Vec::with_capacity(EXPORT_CHUNK);
-    let mut send = |tickets: &mut Vec<v1::Ticket>| {
-        let tickets = std::mem::take(tickets);
-        let message = v1::ExportTicketsResponse { tickets, sequence: book.sequence() };
-        answers.blocking_send(Ok(message)).is_ok()
-    };
-    for (number, client) in book.clients().from(0) {
+    for number in 0..book.clients().numbers() as u32 {
+        let Some(client) = book.clients().get(number) else {
+            continue;
+        };
         for line in book.tickets(ClientNo(number)) {
-            tickets.push(to_wire(book, &client.id, &line));
-            if tickets.len() == EXPORT_CHUNK && !send(&mut tickets) {
+            tickets.push(to_wire(&book, &client.id, &line));
+        }
+        if tickets.len() >= EXPORT_CHUNK {
+            let tickets = std::mem::take(&mut tickets);
+            if answers.send(Ok(v1::ExportTicketsResponse { tickets, sequence })).await.is_err() {
                 return;
             }
         }
     }
-    // An empty export still says which moment it is of.
-    send(&mut tickets);
+    // An empty export still says which moment it is of. Nobody left to hear it is no error.
+    let _ = answers.send(Ok(v1::ExportTicketsResponse { tickets, sequence })).await;
 }
