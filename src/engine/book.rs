@@ -105,7 +105,9 @@ impl Book {
 
     /// The first and the last month with a sale.
     pub fn months(&self) -> Option<(Month, Month)> {
-        Some((*self.months.get_min()?.0, *self.months.get_max()?.0))
+        let (first, _) = self.months.get_min()?;
+        let (last, _) = self.months.get_max()?;
+        Some((*first, *last))
     }
 
     /// The day that recency is counted from: the end of the last month with a sale. Without sales,

@@ -13,15 +13,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use super::answers::Answers;
 use super::background::Background;
 use super::ledger::{Ledger, check_recipe};
 use super::restore::restore;
 use super::sales::EarlierSales;
 use super::tenant::Tenant;
-use super::{Answer, EngineError, Refusal, Write, WriteRequest};
+use super::{Answer, EngineError, Refusal, StartError, Write, WriteRequest};
 use crate::domain::{PortfolioId, PortfolioNo};
-use crate::store::{OpenError, OpenOptions, SaleEntry, SaleHash, Store, StoreError, Unit};
+use crate::store::{OpenOptions, SaleEntry, SaleHash, Store, StoreError, Unit};
 
 /// Writes that may wait for the commit thread; more are turned away as busy.
 const QUEUE: usize = 1_024;
@@ -51,7 +50,7 @@ pub struct Engine {
 
 impl Engine {
     /// Opens a data folder, checks all of it, and loads it. Cost: every record once.
-    pub fn open(dir: &Path, options: &OpenOptions) -> Result<Self, OpenError> {
+    pub fn open(dir: &Path, options: &OpenOptions) -> Result<Self, StartError> {
         let (store, loaded) = Store::open(dir, options)?;
         let background = Background::start();
         let mut ledgers = BTreeMap::new();
@@ -81,7 +80,7 @@ impl Engine {
         let thread = std::thread::Builder::new()
             .name("commit".into())
             .spawn(move || committer.run(jobs))
-            .map_err(|error| OpenError::of_thread(dir, &error))?;
+            .map_err(StartError::Thread)?;
         Ok(Self { tenants, queue: Some(queue), thread: Some(thread), read_only })
     }
 

@@ -7,7 +7,7 @@ use imbl::{OrdMap, Vector};
 
 /// Items with a dense number each, given on first sight and never reused. A copy shares everything.
 #[derive(Debug, Clone)]
-pub struct Directory<Id, T> {
+pub struct Directory<Id: Ord, T> {
     numbers: OrdMap<Id, u32>,
     items: Vector<Option<Arc<T>>>,
 }

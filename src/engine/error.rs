@@ -36,6 +36,17 @@ fn fields(violations: &[Violation]) -> String {
     }
 }
 
+/// Why an engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder is not opened.
+    #[error(transparent)]
+    Open(#[from] crate::store::OpenError),
+    /// The system has no thread for the commit queue.
+    #[error("no thread for the commit queue: {0}; free some memory or raise the limit on threads")]
+    Thread(std::io::Error),
+}
+
 /// Why a write or a read failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {

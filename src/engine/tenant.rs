@@ -1,5 +1,6 @@
 //! One portfolio as readers and the background see it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -9,7 +10,7 @@ use super::pages::PinnedLists;
 use super::scoring::{Model, client_offers, fit};
 use super::view::{SMALL_BOOK_TICKETS, View};
 use super::{Book, EngineError};
-use crate::domain::{ClientNo, Opportunity};
+use crate::domain::{ClientNo, Shortfall};
 use crate::pipeline::Pipeline;
 
 /// Books up to this many tickets are fitted anew when a read meets a write that the model does not
@@ -50,6 +51,8 @@ pub struct Scored {
     pub model: Arc<Model>,
     /// The offers.
     pub pipeline: Pipeline,
+    /// Why there may be fewer than expected.
+    pub shortfalls: BTreeSet<Shortfall>,
 }
 
 /// One portfolio.
@@ -179,28 +182,25 @@ impl Tenant {
             _ => Changed::All,
         };
         let clients = moment.book.clients().numbers();
-        let few = |changed: &std::collections::BTreeSet<ClientNo>| {
+        let few = |changed: &BTreeSet<ClientNo>| {
             (changed.len() as f64) < REBUILD_SHARE * clients as f64
         };
-        let pipeline = match (&last, &changed) {
+        let (pipeline, shortfalls) = match (&last, &changed) {
             (Some(last), Changed::Clients(changed)) if few(changed) => {
                 let changed: Vec<_> = changed.iter().copied().collect();
-                let rows = self.rows(&moment, &model, &changed);
-                last.pipeline.with_rows(changed.into_iter().zip(rows))
+                let (rows, mut shortfalls) = client_offers(&moment, &model, &changed);
+                shortfalls.extend(&last.shortfalls);
+                (last.pipeline.with_rows(changed.into_iter().zip(rows)), shortfalls)
             }
             _ => {
                 let all: Vec<_> = (0..clients as u32).map(ClientNo).collect();
-                Pipeline::new(self.rows(&moment, &model, &all))
+                let (rows, shortfalls) = client_offers(&moment, &model, &all);
+                (Pipeline::new(rows), shortfalls)
             }
         };
-        let scored = Arc::new(Scored { moment, model, pipeline });
+        let scored = Arc::new(Scored { moment, model, pipeline, shortfalls });
         self.scored.store(Some(scored.clone()));
         Ok(scored)
-    }
-
-    /// The offers of some clients, in the order they are named; on all cores.
-    fn rows(&self, moment: &Moment, model: &Model, clients: &[ClientNo]) -> Vec<Arc<[Opportunity]>> {
-        client_offers(&moment.book, moment.view(), model, clients)
     }
 }
 
