@@ -7,7 +7,9 @@
 //! This room knows tickets and attributes; what follows from a neighbourhood is `recommend`'s.
 
 mod profiles;
+mod search;
 mod subject;
 
 pub use profiles::{Profile, Profiles};
+pub use search::{Buyers, DistanceRule, Neighbour, Reach, Search};
 pub use subject::Subject;

@@ -4,6 +4,10 @@
 //! and a recipe. The same input gives the same bytes, whatever the number of threads. Where the
 //! data is too thin for a figure, there is none, and the answer says why.
 
+mod book;
+pub mod quantile;
 mod recipe;
+pub mod upsell;
 
+pub use book::Book;
 pub use recipe::{OfferRecipe, Parameter, Parameters, Recipe, RecipeError, UpsellRecipe};
