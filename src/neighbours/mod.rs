@@ -6,8 +6,10 @@
 //!
 //! This room knows tickets and attributes; what follows from a neighbourhood is `recommend`'s.
 
+mod cosine;
 mod profiles;
 mod subject;
 
+pub use cosine::{CosineIndex, CosineSearch, Similar};
 pub use profiles::{Profile, Profiles};
 pub use subject::Subject;
