@@ -8,8 +8,10 @@
 
 mod cosine;
 mod profiles;
+mod search;
 mod subject;
 
 pub use cosine::{CosineIndex, CosineSearch, Similar};
 pub use profiles::{Profile, Profiles};
+pub use search::{Buyers, DistanceRule, Neighbour, Reach, Search};
 pub use subject::Subject;

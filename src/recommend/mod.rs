@@ -5,6 +5,10 @@
 //! data is too thin for a figure, there is none, and the answer says why.
 
 pub mod adoption;
+mod book;
+pub mod quantile;
 mod recipe;
+pub mod upsell;
 
+pub use book::Book;
 pub use recipe::{OfferRecipe, Parameter, Parameters, Recipe, RecipeError, UpsellRecipe};

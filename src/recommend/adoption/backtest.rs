@@ -4,12 +4,12 @@ use rayon::prelude::*;
 
 use crate::domain::{ClientNo, Day};
 use crate::matrix::{Cell, PurchaseLog, Statistics, TicketMatrix};
-use crate::neighbours::{CosineIndex, Profiles, Subject};
+use crate::neighbours::{CosineIndex, Subject};
+use crate::recommend::Book;
 
 use super::evidence::{self, Evidence, Lens, Scene, damped, not_bought};
 use super::history::{Past, Span, bought_within, matrix_before};
 use super::items::{Items, Weights};
-use super::recipe::AdoptionRecipe;
 use super::signals::{self, SIGNALS};
 use super::ticket;
 
@@ -25,32 +25,27 @@ pub(super) struct Learnt {
 }
 
 impl Learnt {
-    pub(super) fn of(
-        scene: &Scene<'_>,
-        past: Past,
-        recipe: &AdoptionRecipe,
-        as_of: Day,
-        span: Span,
-    ) -> Self {
-        let products = scene.matrix.products();
+    pub(super) fn of(scene: &Scene<'_>, past: Past, as_of: Day, span: Span) -> Self {
+        let recipe = &scene.book.recipe.adoption;
+        let products = scene.book.matrix.products();
         let ridge = recipe.items_ridge(products);
         let learn = |weight: &(dyn Fn(&Cell) -> f32 + Sync)| {
             let row = |client: ClientNo| {
-                let cells = scene.matrix.row(client).iter();
+                let cells = scene.book.matrix.row(client).iter();
                 cells.map(|cell| (cell.product.0, weight(cell))).collect()
             };
-            let rows: Weights = evidence::clients(scene.matrix).map(row).collect();
+            let rows: Weights = evidence::clients(scene.book.matrix).map(row).collect();
             Items::fit(&rows, products, ridge, recipe.dense_products)
         };
         let (items_bought, items_amount) = rayon::join(
             || learn(&|_| 1.0),
-            || learn(&|cell| damped(scene.statistics, cell)),
+            || learn(&|cell| damped(scene.book.statistics, cell)),
         );
         Self {
             past,
             items_bought,
             items_amount,
-            neighbours: recipe.neighbours(scene.matrix.clients()),
+            neighbours: recipe.neighbours(scene.book.matrix.clients()),
             as_of,
             span,
         }
@@ -86,28 +81,24 @@ pub(super) struct Lessons {
 impl Lessons {
     /// Adds what one earlier day teaches: features from before `cut`, labels from the horizon after
     /// it. Keeps all adoptions and, of the rest, an even sample so that about `most` rows result.
-    pub(super) fn add(
-        &mut self,
-        log: &PurchaseLog,
-        profiles: &Profiles,
-        recipe: &AdoptionRecipe,
-        cut: Day,
-        span: Span,
-    ) {
+    pub(super) fn add(&mut self, log: &PurchaseLog, book: &Book<'_>, cut: Day, span: Span) {
+        let sample_pairs = book.recipe.adoption.sample_pairs;
         let matrix = matrix_before(log, cut, span.period_days);
         let statistics = Statistics::of(&matrix);
         let cosine = CosineIndex::of(&matrix, &statistics);
         let scene = Scene {
-            matrix: &matrix,
-            statistics: &statistics,
-            profiles,
+            book: Book {
+                matrix: &matrix,
+                statistics: &statistics,
+                ..*book
+            },
             cosine: &cosine,
         };
-        let learnt = Learnt::of(&scene, Past::of(log, cut, span), recipe, cut, span);
+        let learnt = Learnt::of(&scene, Past::of(log, cut, span), cut, span);
         let active = evidence::clients(&matrix).filter(|&client| !matrix.row(client).is_empty());
         let active: Vec<ClientNo> = active.collect();
         let pairs = active.len() * matrix.products() - matrix.tickets();
-        let kept = (recipe.sample_pairs as f64 / pairs.max(1) as f64).min(1.0);
+        let kept = (sample_pairs as f64 / pairs.max(1) as f64).min(1.0);
         let lessons: Vec<Self> = active
             .par_iter()
             .map_init(Evidence::default, |evidence, &client| {
@@ -146,8 +137,8 @@ fn of_client(
     client: ClientNo,
     kept: f64,
 ) -> Lessons {
-    let matrix: &TicketMatrix = scene.matrix;
-    let subject = Subject::existing(matrix, scene.profiles, client);
+    let matrix: &TicketMatrix = scene.book.matrix;
+    let subject = Subject::existing(matrix, scene.book.profiles, client);
     evidence.gather(scene, &learnt.lens(), &subject);
     let after = bought_within(log, client, learnt.as_of, learnt.span);
     let mut after = after.iter().peekable();
@@ -163,7 +154,7 @@ fn of_client(
         let heard = &evidence.heard[product.index()];
         signals::of_product(&mut signals, evidence, heard, &past);
         if let Some((_, amount_minor)) = adopted {
-            let ln_median = scene.statistics.product(product).ln_median;
+            let ln_median = scene.book.statistics.product(product).ln_median;
             lessons.adopted_rows.push(lessons.adopted.len());
             lessons
                 .ticket_values

@@ -2,7 +2,8 @@
 
 use crate::domain::{ClientNo, Day, ProductNo};
 use crate::matrix::{Cell, Statistics, TicketMatrix};
-use crate::neighbours::{CosineIndex, CosineSearch, Profiles, Similar, Subject};
+use crate::neighbours::{CosineIndex, CosineSearch, Similar, Subject};
+use crate::recommend::Book;
 
 use super::history::{ClientPast, Past, ProductPast, Span};
 use super::items::Items;
@@ -16,16 +17,12 @@ const TAKE_UP_PSEUDO: f64 = 0.5;
 /// Similarity of a pseudo-neighbour that buys as the population does.
 const SHARE_PSEUDO: f64 = 1.0;
 
-/// The state of a portfolio that a subject is scored in. Borrowed, so that it costs nothing.
+/// What a subject is scored in: one state of a book, and the weights of its tickets.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
-    /// The tickets as they stand.
-    pub matrix: &'a TicketMatrix,
-    /// Their statistics.
-    pub statistics: &'a Statistics,
-    /// The clients' attributes.
-    pub profiles: &'a Profiles,
-    /// The weights of their tickets.
+    /// The book.
+    pub book: Book<'a>,
+    /// The weights of the tickets in the book's matrix.
     pub cosine: &'a CosineIndex,
 }
 
@@ -94,16 +91,16 @@ impl Evidence {
     /// Cost: the postings of its products, the rows of its neighbours, and for each of its
     /// products a row of the item weights.
     pub(super) fn gather(&mut self, scene: &Scene<'_>, lens: &Lens<'_>, subject: &Subject<'_>) {
-        let products = scene.matrix.products();
+        let products = scene.book.matrix.products();
         self.heard.clear();
         self.heard.resize(products, Heard::default());
         self.client = lens.past.client(subject.client);
-        self.size = size(scene.statistics, subject.cells);
+        self.size = size(scene.book.statistics, subject.cells);
         self.products = subject.cells.len() as f64;
         let mut search = std::mem::take(&mut self.search);
         let near = scene
             .cosine
-            .nearest(subject, scene.profiles, lens.neighbours, &mut search);
+            .nearest(subject, scene.book.profiles, lens.neighbours, &mut search);
         self.neighbours = near.len() as u32;
         self.weight = near.iter().map(|near| f64::from(near.similarity)).sum();
         for near in near {
@@ -115,14 +112,15 @@ impl Evidence {
 
     fn hear(&mut self, scene: &Scene<'_>, lens: &Lens<'_>, near: Similar) {
         let weight = f64::from(near.similarity);
-        let usual = scene.statistics.size_exponent()
+        let usual = scene.book.statistics.size_exponent()
             * scene
+                .book
                 .statistics
                 .client(near.client)
                 .size(SIZE_PSEUDO_TICKETS);
-        for cell in scene.matrix.row(near.client) {
+        for cell in scene.book.matrix.row(near.client) {
             let recent = lens.recency(cell);
-            let residual = scene.statistics.residual(cell.product, cell.ticket) - usual;
+            let residual = scene.book.statistics.residual(cell.product, cell.ticket) - usual;
             let heard = &mut self.heard[cell.product.index()];
             heard.ever += weight;
             heard.recent += weight * recent;
@@ -156,7 +154,7 @@ impl Evidence {
             heard.items_recent = score;
         }
         self.scores.fill(0.0);
-        let amount = |cell: &Cell| (cell.product.0, damped(scene.statistics, cell));
+        let amount = |cell: &Cell| (cell.product.0, damped(scene.book.statistics, cell));
         lens.items_amount
             .score(subject.cells.iter().map(amount), &mut self.scores);
         for (heard, &score) in self.heard.iter_mut().zip(&self.scores) {

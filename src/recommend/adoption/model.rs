@@ -11,7 +11,6 @@ use super::evidence::{Evidence, Scene, not_bought};
 use super::history::{Past, Span};
 use super::propensity::{Propensity, logistic};
 use super::receipt::{AdoptionReceipt, ReceiptTerm};
-use super::recipe::AdoptionRecipe;
 use super::signals::{self, Form};
 use super::ticket::{self, TicketModel};
 
@@ -90,7 +89,6 @@ impl AdoptionModel {
     pub fn fit(
         log: &PurchaseLog,
         scene: &Scene<'_>,
-        recipe: &AdoptionRecipe,
         span: Span,
         as_of: Day,
         progress: &dyn Fn(f64) -> ControlFlow<()>,
@@ -100,6 +98,7 @@ impl AdoptionModel {
             ControlFlow::Break(()) => Err(Cancelled),
         };
         step(0.0)?;
+        let recipe = &scene.book.recipe.adoption;
         let mut lessons = Lessons::default();
         let mut cuts = 0;
         for halves in [2, 3] {
@@ -108,7 +107,7 @@ impl AdoptionModel {
                 cut.epoch_days() - first.epoch_days() >= span.horizon_days.max(1) as i32 / 2
             });
             if enough_past && (cuts == 0 || lessons.tickets.len() < recipe.one_cut_from) {
-                lessons.add(log, scene.profiles, recipe, cut, span);
+                lessons.add(log, &scene.book, cut, span);
                 cuts += 1;
                 step(0.2 * cuts as f64)?;
             }
@@ -119,7 +118,7 @@ impl AdoptionModel {
             lessons.write_log_odds(fitted);
             TicketModel::fit(&lessons.ticket_values, &lessons.tickets)
         });
-        let statistics = scene.statistics;
+        let statistics = scene.book.statistics;
         let propensity = fitted.unwrap_or_else(|| Propensity::prior(recipe.prior_conversion));
         let ticket = ticket.unwrap_or_else(|| {
             let exponent = statistics.size_exponent();
@@ -128,7 +127,7 @@ impl AdoptionModel {
         step(0.8)?;
         let mut past = Past::of(log, as_of, span);
         if log.is_empty() {
-            past = Past::undated(scene.matrix);
+            past = Past::undated(scene.book.matrix);
         }
         let fit = AdoptionFit {
             pairs: lessons.adopted.len(),
@@ -136,7 +135,7 @@ impl AdoptionModel {
             cuts,
             form: propensity.form,
         };
-        let learnt = Learnt::of(scene, past, recipe, as_of, span);
+        let learnt = Learnt::of(scene, past, as_of, span);
         step(1.0)?;
         Ok(Self {
             learnt,
@@ -184,7 +183,7 @@ impl AdoptionModel {
             signals::of_product(&mut signals, evidence, heard, &past);
             self.propensity.values(&signals, values);
             let log_odds = self.propensity.log_odds(values);
-            let ln_median = scene.statistics.product(product).ln_median;
+            let ln_median = scene.book.statistics.product(product).ln_median;
             let mut terms = ticket::values(evidence, heard, &past, ln_median);
             terms[ticket::LOG_ODDS_AT] = log_odds;
             let propensity = logistic(log_odds);
@@ -221,7 +220,7 @@ impl AdoptionModel {
         let mut signals = signals::of_client(evidence);
         signals::of_product(&mut signals, evidence, heard, &past);
         self.propensity.values(&signals, values);
-        let ln_median = scene.statistics.product(product).ln_median;
+        let ln_median = scene.book.statistics.product(product).ln_median;
         let mut ticket_values = ticket::values(evidence, heard, &past, ln_median);
         ticket_values[ticket::LOG_ODDS_AT] = self.propensity.log_odds(values);
         let line = &self.propensity.line;

@@ -1,0 +1,246 @@
+//! One subject and one product: the quantiles of the ticket, and what they rest on.
+
+use super::UpsellModel;
+use crate::domain::{ClientNo, ProductNo};
+use crate::neighbours::{Neighbour, Search, Subject};
+use crate::recommend::Book;
+use crate::recommend::quantile::{self, Weighted};
+
+/// The quantile levels that are estimated.
+pub const LEVELS: [f64; 4] = [0.2, 0.5, 0.8, 0.9];
+/// Points at which the residuals of all buyers are kept: 5 %, 10 %, … 95 %.
+pub const POINTS: usize = 19;
+/// Logarithms of tickets beyond this would overflow what an amount can hold.
+const MOST_LN: f64 = 36.0;
+
+/// What a client like this one spends on a product, in minor units per period.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TicketEstimate {
+    /// Two in ten like it spend less.
+    pub q20: f64,
+    /// The expected ticket: half spend less.
+    pub q50: f64,
+    /// The potential ticket: eight in ten spend less.
+    pub q80: f64,
+    /// Nine in ten spend less.
+    pub q90: f64,
+    /// Similar buyers that the figures rest on.
+    pub neighbours: u32,
+    /// Their effective number, `(sum w)^2 / sum w^2`.
+    pub effective_neighbours: f64,
+    /// All buyers of the product, the subject left out.
+    pub buyers: u32,
+    /// Where the subject's current ticket stands among tickets like its own, 0 to 1; 0 without one.
+    pub standing: f64,
+}
+
+/// One neighbour's part in an estimate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evidence {
+    /// Who.
+    pub client: ClientNo,
+    /// Its weight.
+    pub weight: f64,
+    /// How far its ticket stands from its own level, in its own deviations.
+    pub residual: f64,
+    /// Its ticket, in minor units.
+    pub ticket: f32,
+    /// Products that it shares with the subject, the judged one left out.
+    pub common: u32,
+}
+
+/// Buffers that are reused from estimate to estimate; one a thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(super) search: Search,
+    pub(super) strengths: Vec<f32>,
+    pub(super) sample: Vec<Weighted>,
+    pub(super) evidence: Vec<Evidence>,
+}
+
+impl Scratch {
+    /// The neighbours behind the last estimate, nearest first.
+    pub fn evidence(&self) -> &[Evidence] {
+        &self.evidence
+    }
+}
+
+/// The parts of an estimate, from which the receipt is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Parts {
+    pub ln_median: f64,
+    pub level: f64,
+    pub deviation: f64,
+    pub buyers: u32,
+    pub effective: f64,
+    /// Weight of each of the points of all buyers of the product.
+    pub product_weight: f64,
+    /// Weight of each of the points of the whole book.
+    pub book_weight: f64,
+    pub quantiles: [f64; LEVELS.len()],
+}
+
+impl UpsellModel {
+    /// Takes a subject on: its strengths and its sums over all clients.
+    ///
+    /// Cost: the postings of the subject's products, and its tickets × factors².
+    pub fn begin(&self, book: &Book<'_>, subject: &Subject<'_>, scratch: &mut Scratch) {
+        scratch.search.begin(book.matrix, subject);
+        scratch.strengths.clear();
+        let strengths = self.factors.strengths(book.statistics, subject.cells);
+        strengths.pack(&mut scratch.strengths);
+    }
+
+    /// The ticket of the subject of the last [`UpsellModel::begin`] for a product, whether it buys
+    /// it or not; its own ticket for it is left out of everything.
+    ///
+    /// `None` when nobody else buys the product. A figure that rests on few effective neighbours
+    /// is returned all the same; whether it is fit to publish is for the caller, who has the
+    /// recipe's limit. Cost: the product's postings, and neighbours × factors².
+    pub fn estimate(
+        &self,
+        book: &Book<'_>,
+        subject: &Subject<'_>,
+        product: ProductNo,
+        scratch: &mut Scratch,
+    ) -> Option<TicketEstimate> {
+        let parts = self.parts(book, subject, product, scratch)?;
+        let ticket = self.tickets(&parts);
+        let standing = subject.cell(product).map_or(0.0, |cell| {
+            let residual = f64::from(cell.ticket).ln() - parts.ln_median - parts.level;
+            quantile::standing(&scratch.sample, residual / parts.deviation)
+        });
+        Some(TicketEstimate {
+            q20: ticket[0],
+            q50: ticket[1],
+            q80: ticket[2],
+            q90: ticket[3],
+            neighbours: scratch.evidence.len() as u32,
+            effective_neighbours: parts.effective,
+            buyers: parts.buyers,
+            standing,
+        })
+    }
+
+    /// The tickets at the four levels, never crossing.
+    pub(super) fn tickets(&self, parts: &Parts) -> [f64; LEVELS.len()] {
+        let mut least = f64::NEG_INFINITY;
+        let mut tickets = [0.0; LEVELS.len()];
+        for (at, ticket) in tickets.iter_mut().enumerate() {
+            let residual = parts.quantiles[at] + self.shifts[at];
+            let ln = parts.ln_median + parts.level + parts.deviation * residual;
+            least = least.max(ln.clamp(-MOST_LN, MOST_LN));
+            *ticket = least.exp();
+        }
+        tickets
+    }
+
+    pub(super) fn parts(
+        &self,
+        book: &Book<'_>,
+        subject: &Subject<'_>,
+        product: ProductNo,
+        scratch: &mut Scratch,
+    ) -> Option<Parts> {
+        let of_client =
+            |client: ClientNo| subject.profile.difference(&book.profiles.of_client(client));
+        let found = scratch.search.buyers(
+            book.matrix,
+            subject,
+            &of_client,
+            product,
+            &self.distance_rule(),
+            self.choice.neighbours,
+        );
+        if found.nearest.is_empty() {
+            return None;
+        }
+        let buyers = found.buyers;
+        self.gather(book, product, found.nearest, &mut scratch.evidence);
+        let count = scratch.evidence.len() as f64;
+        let mean = scratch.evidence.iter().map(|one| one.weight).sum::<f64>() / count;
+        // Where the neighbours are all the buyers there are, these stand for themselves: mixing
+        // them in is a weight more for each, and the subject's own ticket stays out.
+        let everyone = scratch.evidence.len() == buyers as usize;
+        let mixed = self.choice.product_weight * mean;
+        let product_weight = if everyone { 0.0 } else { mixed / POINTS as f64 };
+        if everyone {
+            for one in &mut scratch.evidence {
+                one.weight += mixed / count;
+            }
+        }
+        let book_weight = self.choice.book_weight * mean / POINTS as f64;
+        let (mut sum, mut squares) = (0.0, 0.0);
+        scratch.sample.clear();
+        for one in &scratch.evidence {
+            sum += one.weight;
+            squares += one.weight * one.weight;
+            scratch.sample.push(Weighted {
+                value: one.residual,
+                weight: one.weight,
+            });
+        }
+        let points = |points: &[f32; POINTS], weight: f64, sample: &mut Vec<Weighted>| {
+            if weight > 0.0 {
+                sample.extend(points.iter().map(|&value| Weighted {
+                    value: f64::from(value),
+                    weight,
+                }));
+            }
+        };
+        points(self.points_of(product), product_weight, &mut scratch.sample);
+        points(&self.book_points, book_weight, &mut scratch.sample);
+        quantile::sort(&mut scratch.sample);
+        let own = subject
+            .cell(product)
+            .map(|cell| book.statistics.residual(product, cell.ticket));
+        let expected = self.factors.expect(&scratch.strengths, product, own);
+        Some(Parts {
+            ln_median: book.statistics.product(product).ln_median,
+            level: expected.level,
+            deviation: expected.deviation,
+            buyers,
+            effective: if squares > 0.0 {
+                sum * sum / squares
+            } else {
+                0.0
+            },
+            product_weight,
+            book_weight,
+            quantiles: quantile::quantiles(&scratch.sample, &LEVELS)?,
+        })
+    }
+
+    /// Weighs the neighbours and measures each against its own level.
+    fn gather(
+        &self,
+        book: &Book<'_>,
+        product: ProductNo,
+        nearest: &[Neighbour],
+        evidence: &mut Vec<Evidence>,
+    ) {
+        let rule = self.distance_rule();
+        evidence.clear();
+        evidence.extend(nearest.iter().map(|neighbour| Evidence {
+            client: neighbour.client,
+            weight: rule.weight(neighbour.distance),
+            residual: self.residual_of(book, neighbour.client, product, neighbour.ticket),
+            ticket: neighbour.ticket,
+            common: neighbour.common,
+        }));
+    }
+
+    /// How far a client's ticket stands from its level, in deviations, itself left out of both.
+    pub(super) fn residual_of(
+        &self,
+        book: &Book<'_>,
+        client: ClientNo,
+        product: ProductNo,
+        ticket: f32,
+    ) -> f64 {
+        let own = book.statistics.residual(product, ticket);
+        let strengths = self.strengths.of_client(client);
+        let expected = self.factors.expect(strengths, product, Some(own));
+        (own - expected.level) / expected.deviation
+    }
+}
