@@ -3,7 +3,9 @@
 //! See ARCHITECTURE.md for the map of the rooms. Dependencies point one way:
 //! `cli`, `server` → `engine` → `store`, `pipeline` → `recommend` → `neighbours` → `matrix` → `domain`.
 
+pub mod cli;
 pub mod domain;
+pub mod evaluate;
 pub mod matrix;
 pub mod neighbours;
 pub mod recommend;

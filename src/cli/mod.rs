@@ -1,6 +1,7 @@
 //! The commands: one file each. Those that need a server speak gRPC to it like any other client.
 
 mod connect;
+mod evaluate;
 mod export;
 mod import;
 mod language;
@@ -31,6 +32,7 @@ enum Command {
     Pipeline(pipeline::Args),
     Similar(similar::Args),
     Export(export::Args),
+    Evaluate(evaluate::Args),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -49,6 +51,7 @@ impl Cli {
             Command::Pipeline(args) => pipeline::run(&args),
             Command::Similar(args) => similar::run(&args),
             Command::Export(args) => export::run(&args),
+            Command::Evaluate(args) => evaluate::run(&args),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "carteira", &mut std::io::stdout());
                 Ok(())

@@ -4,6 +4,7 @@
 //! and a recipe. The same input gives the same bytes, whatever the number of threads. Where the
 //! data is too thin for a figure, there is none, and the answer says why.
 
+pub mod adoption;
 mod book;
 pub mod quantile;
 mod recipe;

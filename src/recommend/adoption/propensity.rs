@@ -1,0 +1,149 @@
+//! The probability of an adoption: which terms, and what each weighs.
+
+use super::backtest::{Lessons, unit_hash};
+use super::linear::{Design, Linear, Slope};
+use super::receipt::MOST_LOG_ODDS;
+use super::recipe::AdoptionRecipe;
+use super::signals::{Form, SIGNALS, Signal, Term};
+
+/// Parts that clients are dealt into when a form is chosen.
+const FOLDS: u32 = 4;
+/// A larger form must lower the log-loss by this share.
+const LEAST_IMPROVEMENT: f64 = 0.002;
+/// Adoptions from which the full form is taken without a comparison.
+const PLENTY: usize = 20_000;
+
+/// A logistic regression over a form's terms.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Propensity {
+    pub(super) form: Form,
+    pub(super) line: Linear,
+}
+
+/// `1 / (1 + exp(-log_odds))`.
+pub(super) fn logistic(log_odds: f64) -> f64 {
+    1.0 / (1.0 + (-log_odds).exp())
+}
+
+impl Propensity {
+    /// Fits on lessons. `None` with fewer adoptions than the recipe asks for.
+    pub(super) fn fit(lessons: &Lessons, recipe: &AdoptionRecipe) -> Option<Self> {
+        let adoptions = lessons.tickets.len();
+        let others = lessons.adopted.len() - adoptions;
+        if adoptions < recipe.least_adoptions || others < recipe.least_adoptions {
+            return None;
+        }
+        let form = if adoptions >= PLENTY {
+            Form::Full
+        } else {
+            choose(lessons, recipe, adoptions)
+        };
+        let rows: Vec<usize> = (0..lessons.adopted.len()).collect();
+        let line = fit(lessons, &rows, form, recipe.ridge)?;
+        Some(Self { form, line })
+    }
+
+    /// Without labels: the odds of the neighbours' share, times the recipe's conversion.
+    pub(super) fn prior(conversion: f64) -> Self {
+        Self {
+            form: Form::Prior,
+            line: Linear {
+                intercept: conversion.max(1e-6).ln(),
+                coefficients: vec![1.0],
+            },
+        }
+    }
+
+    /// Writes the terms' values for one pair.
+    pub(super) fn values(&self, signals: &[f64; SIGNALS], into: &mut Vec<f64>) {
+        into.clear();
+        if self.form == Form::Prior {
+            into.push(prior_log_odds(signals));
+        } else {
+            into.extend(self.form.terms().iter().map(|term| term.value(signals)));
+        }
+    }
+
+    /// The names of the values.
+    pub(super) fn names(&self) -> Vec<String> {
+        if self.form == Form::Prior {
+            return vec!["log_odds_share_ever".to_owned()];
+        }
+        self.form.terms().iter().map(|term| term.name()).collect()
+    }
+
+    /// The log odds that the values give.
+    pub(super) fn log_odds(&self, values: &[f64]) -> f64 {
+        self.line.at(values).clamp(-MOST_LOG_ODDS, MOST_LOG_ODDS)
+    }
+}
+
+/// The log odds of the neighbours' share of buyers.
+fn prior_log_odds(signals: &[f64; SIGNALS]) -> f64 {
+    let share = signals[Signal::RootShareEver as usize].powi(2);
+    let share = share.clamp(1e-4, 0.99);
+    (share / (1.0 - share)).ln()
+}
+
+fn choose(lessons: &Lessons, recipe: &AdoptionRecipe, adoptions: usize) -> Form {
+    let fold = |row: usize| (unit_hash(lessons.clients[row], 0) * f64::from(FOLDS)) as u32;
+    let mut best = (f64::INFINITY, Form::Popular);
+    for form in Form::FITTED {
+        // Twenty adoptions a coefficient, or the comparison itself is noise.
+        if adoptions < 20 * form.terms().len() && form != Form::Popular {
+            continue;
+        }
+        let mut loss = 0.0;
+        for held in 0..FOLDS {
+            let (out, rows): (Vec<usize>, Vec<usize>) =
+                (0..lessons.adopted.len()).partition(|&row| fold(row) == held);
+            let Some(line) = fit(lessons, &rows, form, recipe.ridge) else {
+                loss = f64::INFINITY;
+                break;
+            };
+            loss += out
+                .iter()
+                .map(|&row| loss_at(lessons, row, form.terms(), &line))
+                .sum::<f64>();
+        }
+        if loss < best.0 * (1.0 - LEAST_IMPROVEMENT) || best.0.is_infinite() {
+            best = (loss, form);
+        }
+    }
+    best.1
+}
+
+fn loss_at(lessons: &Lessons, row: usize, terms: &[Term], line: &Linear) -> f64 {
+    let signals = lessons.signals[row].map(f64::from);
+    let values: Vec<f64> = terms.iter().map(|term| term.value(&signals)).collect();
+    let log_odds = line.at(&values).clamp(-MOST_LOG_ODDS, MOST_LOG_ODDS);
+    let sign = if lessons.adopted[row] { -1.0 } else { 1.0 };
+    f64::from(lessons.weights[row]) * (sign * log_odds).exp().ln_1p()
+}
+
+fn fit(lessons: &Lessons, rows: &[usize], form: Form, ridge: f64) -> Option<Linear> {
+    let terms = form.terms();
+    let write = |row: usize, into: &mut [f64]| {
+        let signals = lessons.signals[rows[row]].map(f64::from);
+        for (value, term) in into.iter_mut().zip(terms) {
+            *value = term.value(&signals);
+        }
+    };
+    let slope = |row: usize, log_odds: f64| {
+        let probability = logistic(log_odds.clamp(-MOST_LOG_ODDS, MOST_LOG_ODDS));
+        let weight = f64::from(lessons.weights[rows[row]]);
+        let label = f64::from(u8::from(lessons.adopted[rows[row]]));
+        Slope {
+            gradient: weight * (label - probability),
+            curvature: weight * (probability * (1.0 - probability)).max(1e-6),
+        }
+    };
+    let rate = lessons.rate().clamp(1e-6, 1.0 - 1e-6);
+    let start = (rate / (1.0 - rate)).ln();
+    let design = Design {
+        rows: rows.len(),
+        width: terms.len(),
+        write: &write,
+    };
+    Linear::fit(&design, ridge, start, 25, &slope)
+}
