@@ -67,8 +67,21 @@ impl Config {
             sources = sources.merge(Toml::file_exact(file));
         }
         // CARTEIRA_ENDPOINT and CARTEIRA_PORTFOLIO are the client commands' own.
-        let own = ["data_dir", "listen", "log", "log_format", "cache_mib", "free_floor_mib", "message_mib", "drain_seconds"];
-        let sources = sources.merge(Env::prefixed("CARTEIRA_").only(&own)).merge(Serialized::defaults(flags));
-        sources.extract().map_err(|error| ConfigError(Box::new(error)))
+        let own = [
+            "data_dir",
+            "listen",
+            "log",
+            "log_format",
+            "cache_mib",
+            "free_floor_mib",
+            "message_mib",
+            "drain_seconds",
+        ];
+        let sources = sources
+            .merge(Env::prefixed("CARTEIRA_").only(&own))
+            .merge(Serialized::defaults(flags));
+        sources
+            .extract()
+            .map_err(|error| ConfigError(Box::new(error)))
     }
 }

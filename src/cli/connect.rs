@@ -9,7 +9,12 @@ use tonic_types::StatusExt;
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerArgs {
     /// Address of the server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051", env = "CARTEIRA_ENDPOINT")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:50051",
+        env = "CARTEIRA_ENDPOINT"
+    )]
     pub endpoint: String,
 }
 
@@ -26,8 +31,12 @@ pub struct PortfolioArgs {
 impl ServerArgs {
     /// Connects, or says how to start a server.
     pub async fn connect(&self) -> anyhow::Result<Channel> {
-        let endpoint = Endpoint::from_shared(self.endpoint.clone())
-            .with_context(|| format!("'{}' is not an address such as http://127.0.0.1:50051", self.endpoint))?;
+        let endpoint = Endpoint::from_shared(self.endpoint.clone()).with_context(|| {
+            format!(
+                "'{}' is not an address such as http://127.0.0.1:50051",
+                self.endpoint
+            )
+        })?;
         endpoint
             .tcp_nodelay(true)
             .connect_timeout(std::time::Duration::from_secs(5))
@@ -45,15 +54,22 @@ pub fn explain(status: &Status) -> anyhow::Error {
         && request.field_violations.len() > 1
     {
         for violation in &request.field_violations {
-            text.push_str(&format!("\n  {} {}", violation.field, violation.description));
+            text.push_str(&format!(
+                "\n  {} {}",
+                violation.field, violation.description
+            ));
         }
     }
     match status.code() {
         Code::NotFound if text.contains("portfolio") => {
-            text.push_str("; `carteira portfolios` lists those there are, `carteira import` makes one");
+            text.push_str(
+                "; `carteira portfolios` lists those there are, `carteira import` makes one",
+            );
         }
         Code::Unavailable if text.is_empty() || text.contains("transport") => {
-            text = "the connection to the server was lost; look at its log, and run the command again".into();
+            text =
+                "the connection to the server was lost; look at its log, and run the command again"
+                    .into();
         }
         Code::Internal | Code::Unknown => {
             text = format!("the server failed: {text}; its log has the details");

@@ -41,7 +41,8 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let (answer, currency) = block_on(async {
         let channel = args.portfolio.server.connect().await?;
-        let currency = super::pipeline::currency(&args.portfolio.portfolio, channel.clone()).await?;
+        let currency =
+            super::pipeline::currency(&args.portfolio.portfolio, channel.clone()).await?;
         let request = v1::ExplainOpportunityRequest {
             portfolio_id: args.portfolio.portfolio.clone(),
             client_id: args.client.clone(),
@@ -49,8 +50,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             kind: v1::OpportunityKind::Unspecified.into(),
             language: args.language.to_wire(),
         };
-        let answer = RecommendationServiceClient::new(channel).explain_opportunity(request).await;
-        Ok((answer.map_err(|status| explain(&status))?.into_inner(), currency))
+        let answer = RecommendationServiceClient::new(channel)
+            .explain_opportunity(request)
+            .await;
+        Ok((
+            answer.map_err(|status| explain(&status))?.into_inner(),
+            currency,
+        ))
     })?;
     let opportunity = answer.opportunity.unwrap_or_default();
     let receipt = answer.receipt.unwrap_or_default();
@@ -134,7 +140,11 @@ fn text(opportunity: &v1::Opportunity, receipt: &v1::Receipt, currency: Currency
             money(opportunity.high_ticket_minor),
         ),
     ];
-    match receipt.ticket.as_ref().and_then(|ticket| ticket.method.as_ref()) {
+    match receipt
+        .ticket
+        .as_ref()
+        .and_then(|ticket| ticket.method.as_ref())
+    {
         Some(v1::ticket_receipt::Method::Quantile(quantile)) => {
             lines.push(format!(
                 "from {} similar clients, {:.1} effective; the nearest at this client's size:",
@@ -154,16 +164,29 @@ fn text(opportunity: &v1::Opportunity, receipt: &v1::Receipt, currency: Currency
             lines.push("from a line through first purchases, in logarithms:".into());
             lines.push(format!("  constant {:+.3}", line.intercept));
             for term in &line.terms {
-                lines.push(format!("  {} {:.3} × {:+.3}", term.name, term.value, term.coefficient));
+                lines.push(format!(
+                    "  {} {:.3} × {:+.3}",
+                    term.name, term.value, term.coefficient
+                ));
             }
         }
         None => {}
     }
     if let Some(probability) = &receipt.probability {
-        let basis = if probability.calibrated { "calibrated on this portfolio's history" } else { "the recipe's prior" };
-        lines.push(format!("probability: {:.3}, {basis}", opportunity.probability));
+        let basis = if probability.calibrated {
+            "calibrated on this portfolio's history"
+        } else {
+            "the recipe's prior"
+        };
+        lines.push(format!(
+            "probability: {:.3}, {basis}",
+            opportunity.probability
+        ));
         for term in &probability.terms {
-            lines.push(format!("  {} {:.3} × {:+.3}", term.name, term.value, term.coefficient));
+            lines.push(format!(
+                "  {} {:.3} × {:+.3}",
+                term.name, term.value, term.coefficient
+            ));
         }
     }
     if let Some(priority) = &receipt.priority {

@@ -60,8 +60,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let (columns, values): (&[Column], Vec<Value>) = block_on(async {
         Ok(match args.what {
             What::Opportunities => {
-                let (found, currency) = fetch(&args.portfolio, &args.filter, args.language, 0).await?;
-                let values = found.iter().map(|row| rows::opportunity(row, currency.code())).collect();
+                let (found, currency) =
+                    fetch(&args.portfolio, &args.filter, args.language, 0).await?;
+                let values = found
+                    .iter()
+                    .map(|row| rows::opportunity(row, currency.code()))
+                    .collect();
                 (&rows::OPPORTUNITY[..], values)
             }
             What::Tickets => (&rows::TICKET[..], tickets(&args.portfolio).await?),
@@ -82,9 +86,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 async fn tickets(portfolio: &PortfolioArgs) -> anyhow::Result<Vec<Value>> {
     let channel = portfolio.server.connect().await?;
-    let request = v1::ExportTicketsRequest { portfolio_id: portfolio.portfolio.clone() };
+    let request = v1::ExportTicketsRequest {
+        portfolio_id: portfolio.portfolio.clone(),
+    };
     let mut service = TicketServiceClient::new(channel);
-    let mut stream = service.export_tickets(request).await.map_err(|status| explain(&status))?.into_inner();
+    let mut stream = service
+        .export_tickets(request)
+        .await
+        .map_err(|status| explain(&status))?
+        .into_inner();
     let mut values = Vec::new();
     while let Some(message) = stream.message().await.map_err(|status| explain(&status))? {
         values.extend(message.tickets.iter().map(rows::ticket));
@@ -92,10 +102,17 @@ async fn tickets(portfolio: &PortfolioArgs) -> anyhow::Result<Vec<Value>> {
     Ok(values)
 }
 
-fn write(out: &mut dyn Write, format: Format, columns: &[Column], values: &[Value]) -> anyhow::Result<()> {
+fn write(
+    out: &mut dyn Write,
+    format: Format,
+    columns: &[Column],
+    values: &[Value],
+) -> anyhow::Result<()> {
     let written = match format {
         Format::Csv => return output::csv_rows(out, columns, values),
-        Format::Json => serde_json::to_writer_pretty(&mut *out, values).map_err(std::io::Error::from).and_then(|()| out.write_all(b"\n")),
+        Format::Json => serde_json::to_writer_pretty(&mut *out, values)
+            .map_err(std::io::Error::from)
+            .and_then(|()| out.write_all(b"\n")),
         Format::Jsonl => values.iter().try_for_each(|value| writeln!(out, "{value}")),
     };
     match written {

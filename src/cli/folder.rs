@@ -64,9 +64,15 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<()> {
 pub fn backup(args: &BackupArgs) -> anyhow::Result<()> {
     let only = portfolio(args.portfolio.as_deref())?;
     let bar = bar("backing up");
-    let report = store::backup(&args.data_dir, only.as_ref(), &args.out, &|done| bar.set_position(done))?;
+    let report = store::backup(&args.data_dir, only.as_ref(), &args.out, &|done| {
+        bar.set_position(done)
+    })?;
     bar.finish_and_clear();
-    println!("{}: {}, read back and verified", args.out.display(), figures(&report));
+    println!(
+        "{}: {}, read back and verified",
+        args.out.display(),
+        figures(&report)
+    );
     Ok(())
 }
 
@@ -74,10 +80,15 @@ pub fn backup(args: &BackupArgs) -> anyhow::Result<()> {
 pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let only = portfolio(args.portfolio.as_deref())?;
     let bar = bar("restoring");
-    let report = store::restore(&args.from, &args.data_dir, only.as_ref(), &|done| bar.set_position(done))?;
+    let report = store::restore(&args.from, &args.data_dir, only.as_ref(), &|done| {
+        bar.set_position(done)
+    })?;
     bar.finish_and_clear();
     println!("{}: {} restored", args.data_dir.display(), figures(&report));
-    println!("next: carteira serve --data-dir {}", args.data_dir.display());
+    println!(
+        "next: carteira serve --data-dir {}",
+        args.data_dir.display()
+    );
     Ok(())
 }
 
@@ -86,7 +97,11 @@ pub fn compact(args: &CompactArgs) -> anyhow::Result<()> {
     let bar = bar("compacting");
     let report = store::compact(&args.data_dir, &|done| bar.set_position(done))?;
     bar.finish_and_clear();
-    println!("{} is rewritten: {}", args.data_dir.display(), figures(&report));
+    println!(
+        "{} is rewritten: {}",
+        args.data_dir.display(),
+        figures(&report)
+    );
     Ok(())
 }
 
@@ -96,7 +111,10 @@ fn portfolio(raw: Option<&str>) -> anyhow::Result<Option<PortfolioId>> {
 }
 
 fn figures(report: &Report) -> String {
-    format!("{} portfolios, {} records, {} bytes", report.portfolios, report.records, report.bytes)
+    format!(
+        "{} portfolios, {} records, {} bytes",
+        report.portfolios, report.records, report.bytes
+    )
 }
 
 /// Counts records on standard error; hidden where that is no terminal.

@@ -68,7 +68,12 @@ impl Cli {
             Command::Restore(args) => folder::restore(&args),
             Command::Compact(args) => folder::compact(&args),
             Command::Completions { shell } => {
-                clap_complete::generate(shell, &mut Self::command(), "carteira", &mut std::io::stdout());
+                clap_complete::generate(
+                    shell,
+                    &mut Self::command(),
+                    "carteira",
+                    &mut std::io::stdout(),
+                );
                 Ok(())
             }
         }

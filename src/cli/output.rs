@@ -29,7 +29,12 @@ pub struct Column {
 }
 
 /// Prints rows as objects with the fields of `columns`.
-pub fn rows(output: Output, columns: &[Column], rows: &[Value], currency: Option<Currency>) -> anyhow::Result<()> {
+pub fn rows(
+    output: Output,
+    columns: &[Column],
+    rows: &[Value],
+    currency: Option<Currency>,
+) -> anyhow::Result<()> {
     match output {
         Output::Json => json(&Value::Array(rows.to_vec())),
         Output::Csv => csv_rows(&mut std::io::stdout().lock(), columns, rows),
@@ -45,7 +50,10 @@ pub fn json(value: &Value) -> anyhow::Result<()> {
 /// Prints a text and a line break. A reader that has seen enough is no error.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")) {
+    match out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+    {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         done => Ok(done?),
     }
@@ -57,19 +65,28 @@ pub fn csv_rows(out: &mut dyn Write, columns: &[Column], rows: &[Value]) -> anyh
     let written = (|| {
         writer.write_record(columns.iter().map(|column| column.field))?;
         for row in rows {
-            writer.write_record(columns.iter().map(|column| defused(&text(&row[column.field]))))?;
+            writer.write_record(
+                columns
+                    .iter()
+                    .map(|column| defused(&text(&row[column.field]))),
+            )?;
         }
         writer.flush().map_err(csv::Error::from)
     })();
     match written {
-        Err(error) if matches!(error.kind(), csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::BrokenPipe) => Ok(()),
+        Err(error) if matches!(error.kind(), csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::BrokenPipe) => {
+            Ok(())
+        }
         done => Ok(done?),
     }
 }
 
 /// The rows as a table; `None` as the currency leaves amounts in minor units.
 pub fn table(columns: &[Column], rows: &[Value], currency: Option<Currency>) -> String {
-    let shown: Vec<&Column> = columns.iter().filter(|column| !column.title.is_empty()).collect();
+    let shown: Vec<&Column> = columns
+        .iter()
+        .filter(|column| !column.title.is_empty())
+        .collect();
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
     table.set_header(shown.iter().map(|column| column.title));
@@ -77,7 +94,9 @@ pub fn table(columns: &[Column], rows: &[Value], currency: Option<Currency>) -> 
         table.add_row(shown.iter().map(|column| {
             let value = &row[column.field];
             match (value, column.money, currency) {
-                (Value::Number(number), true, Some(currency)) => grouped(&currency.decimal(number.as_i64().unwrap_or(0))),
+                (Value::Number(number), true, Some(currency)) => {
+                    grouped(&currency.decimal(number.as_i64().unwrap_or(0)))
+                }
                 (Value::Number(number), false, _) if number.is_f64() => {
                     format!("{:.2}", number.as_f64().unwrap_or(0.0))
                 }
@@ -104,18 +123,26 @@ fn text(value: &Value) -> String {
 
 /// A text that a terminal shows as it is: no control characters.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// A text that no spreadsheet takes for a formula. Numbers, negative ones too, stay as they are.
 fn defused(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if formula && text.parse::<f64>().is_err() { format!("'{text}") } else { text.to_owned() }
+    if formula && text.parse::<f64>().is_err() {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// `1234567.89` as `1,234,567.89`.
 pub fn grouped(decimal: &str) -> String {
-    let (sign, digits) = decimal.strip_prefix('-').map_or(("", decimal), |rest| ("-", rest));
+    let (sign, digits) = decimal
+        .strip_prefix('-')
+        .map_or(("", decimal), |rest| ("-", rest));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let mut grouped = String::from(sign);
     for (at, digit) in whole.chars().enumerate() {

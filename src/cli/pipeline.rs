@@ -84,11 +84,21 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let (opportunities, currency) = block_on(fetch(&args.portfolio, &args.filter, args.language, args.limit))?;
-    let values: Vec<_> = opportunities.iter().map(|row| rows::opportunity(row, currency.code())).collect();
+    let (opportunities, currency) = block_on(fetch(
+        &args.portfolio,
+        &args.filter,
+        args.language,
+        args.limit,
+    ))?;
+    let values: Vec<_> = opportunities
+        .iter()
+        .map(|row| rows::opportunity(row, currency.code()))
+        .collect();
     output::rows(args.output, &rows::OPPORTUNITY, &values, Some(currency))?;
     if values.is_empty() && args.output == Output::Table {
-        eprintln!("no opportunity meets the conditions; `carteira recommend` says why a client has none");
+        eprintln!(
+            "no opportunity meets the conditions; `carteira recommend` says why a client has none"
+        );
     }
     Ok(())
 }
@@ -115,7 +125,11 @@ pub async fn fetch(
         language: language.to_wire(),
     };
     let mut service = RecommendationServiceClient::new(channel);
-    let mut stream = service.stream_opportunities(request).await.map_err(|status| explain(&status))?.into_inner();
+    let mut stream = service
+        .stream_opportunities(request)
+        .await
+        .map_err(|status| explain(&status))?
+        .into_inner();
     let mut opportunities = Vec::new();
     while let Some(message) = stream.message().await.map_err(|status| explain(&status))? {
         opportunities.extend(message.opportunities);
@@ -124,11 +138,24 @@ pub async fn fetch(
 }
 
 /// A portfolio's currency.
-pub async fn currency(portfolio: &str, channel: tonic::transport::Channel) -> anyhow::Result<Currency> {
-    let request = v1::GetPortfolioRequest { portfolio_id: portfolio.to_owned() };
-    let answer = PortfolioServiceClient::new(channel).get_portfolio(request).await;
-    let code = answer.map_err(|status| explain(&status))?.into_inner().portfolio.unwrap_or_default().currency;
-    Currency::parse(&code).map_err(|error| anyhow::anyhow!("the server names a currency that {error}: '{code}'"))
+pub async fn currency(
+    portfolio: &str,
+    channel: tonic::transport::Channel,
+) -> anyhow::Result<Currency> {
+    let request = v1::GetPortfolioRequest {
+        portfolio_id: portfolio.to_owned(),
+    };
+    let answer = PortfolioServiceClient::new(channel)
+        .get_portfolio(request)
+        .await;
+    let code = answer
+        .map_err(|status| explain(&status))?
+        .into_inner()
+        .portfolio
+        .unwrap_or_default()
+        .currency;
+    Currency::parse(&code)
+        .map_err(|error| anyhow::anyhow!("the server names a currency that {error}: '{code}'"))
 }
 
 impl FilterArgs {
@@ -140,8 +167,9 @@ impl FilterArgs {
         };
         let min_gain_minor = match &self.min_gain {
             None => 0,
-            Some(raw) => scaled(raw, Decimal::Point, currency.digits())
-                .map_err(|error| anyhow::anyhow!("--min-gain '{raw}' {error}; write it like 1000.00"))?,
+            Some(raw) => scaled(raw, Decimal::Point, currency.digits()).map_err(|error| {
+                anyhow::anyhow!("--min-gain '{raw}' {error}; write it like 1000.00")
+            })?,
         };
         Ok(v1::OpportunityFilter {
             kinds: self.kind.iter().map(kind).collect(),
@@ -161,9 +189,15 @@ fn attributes(conditions: &[String]) -> anyhow::Result<Vec<v1::AttributeFilter>>
     let mut filters: Vec<v1::AttributeFilter> = Vec::new();
     let mut of = |name: &str| -> usize {
         let name = name.trim();
-        let at = filters.iter().position(|filter| filter.name == name).unwrap_or(filters.len());
+        let at = filters
+            .iter()
+            .position(|filter| filter.name == name)
+            .unwrap_or(filters.len());
         if at == filters.len() {
-            filters.push(v1::AttributeFilter { name: name.to_owned(), ..v1::AttributeFilter::default() });
+            filters.push(v1::AttributeFilter {
+                name: name.to_owned(),
+                ..v1::AttributeFilter::default()
+            });
         }
         at
     };
@@ -176,10 +210,16 @@ fn attributes(conditions: &[String]) -> anyhow::Result<Vec<v1::AttributeFilter>>
         } else if let Some((name, value)) = condition.split_once('=') {
             edits.push((of(name), None, None, Some(value)));
         } else {
-            bail!("--attribute '{condition}' is no condition; write name=value, name>=number or name<=number");
+            bail!(
+                "--attribute '{condition}' is no condition; write name=value, name>=number or name<=number"
+            );
         }
     }
-    let number = |raw: &str| raw.trim().parse::<f64>().with_context(|| format!("'{raw}' in --attribute is not a number"));
+    let number = |raw: &str| {
+        raw.trim()
+            .parse::<f64>()
+            .with_context(|| format!("'{raw}' in --attribute is not a number"))
+    };
     for (at, min, max, value) in edits {
         let filter = &mut filters[at];
         if let Some(min) = min {
@@ -188,7 +228,9 @@ fn attributes(conditions: &[String]) -> anyhow::Result<Vec<v1::AttributeFilter>>
         if let Some(max) = max {
             filter.max = Some(number(max)?);
         }
-        filter.values.extend(value.map(|value| value.trim().to_owned()));
+        filter
+            .values
+            .extend(value.map(|value| value.trim().to_owned()));
     }
     Ok(filters)
 }

@@ -8,14 +8,46 @@ use crate::wire::v1;
 use crate::wire::v1::portfolio_service_client::PortfolioServiceClient;
 
 const COLUMNS: [Column; 8] = [
-    Column { field: "portfolio_id", title: "portfolio", money: false },
-    Column { field: "currency", title: "currency", money: false },
-    Column { field: "clients", title: "clients", money: false },
-    Column { field: "products", title: "products", money: false },
-    Column { field: "tickets", title: "tickets", money: false },
-    Column { field: "sales", title: "sales", money: false },
-    Column { field: "sales_amount_minor", title: "amount (minor units)", money: false },
-    Column { field: "last_sale_month", title: "last month", money: false },
+    Column {
+        field: "portfolio_id",
+        title: "portfolio",
+        money: false,
+    },
+    Column {
+        field: "currency",
+        title: "currency",
+        money: false,
+    },
+    Column {
+        field: "clients",
+        title: "clients",
+        money: false,
+    },
+    Column {
+        field: "products",
+        title: "products",
+        money: false,
+    },
+    Column {
+        field: "tickets",
+        title: "tickets",
+        money: false,
+    },
+    Column {
+        field: "sales",
+        title: "sales",
+        money: false,
+    },
+    Column {
+        field: "sales_amount_minor",
+        title: "amount (minor units)",
+        money: false,
+    },
+    Column {
+        field: "last_sale_month",
+        title: "last month",
+        money: false,
+    },
 ];
 
 /// List the portfolios and what they hold.
@@ -35,11 +67,24 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let mut values = Vec::new();
         let mut page_token = String::new();
         loop {
-            let request = v1::ListPortfoliosRequest { page_size: 1_000, page_token };
-            let page = service.list_portfolios(request).await.map_err(|status| explain(&status))?.into_inner();
+            let request = v1::ListPortfoliosRequest {
+                page_size: 1_000,
+                page_token,
+            };
+            let page = service
+                .list_portfolios(request)
+                .await
+                .map_err(|status| explain(&status))?
+                .into_inner();
             for portfolio in page.portfolios {
-                let request = v1::GetPortfolioRequest { portfolio_id: portfolio.portfolio_id.clone() };
-                let answer = service.get_portfolio(request).await.map_err(|status| explain(&status))?.into_inner();
+                let request = v1::GetPortfolioRequest {
+                    portfolio_id: portfolio.portfolio_id.clone(),
+                };
+                let answer = service
+                    .get_portfolio(request)
+                    .await
+                    .map_err(|status| explain(&status))?
+                    .into_inner();
                 let figures = answer.figures.unwrap_or_default();
                 values.push(json!({
                     "portfolio_id": portfolio.portfolio_id,

@@ -32,7 +32,14 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let answer = block_on(async {
         let channel = args.portfolio.server.connect().await?;
-        ask(channel, &args.portfolio.portfolio, &args.client, args.limit, args.language).await
+        ask(
+            channel,
+            &args.portfolio.portfolio,
+            &args.client,
+            args.limit,
+            args.language,
+        )
+        .await
     })?;
     print(&answer, args.output)
 }
@@ -51,7 +58,9 @@ pub async fn ask(
         max_per_kind: limit,
         language: language.to_wire(),
     };
-    let answer = RecommendationServiceClient::new(channel).recommend_for_client(request).await;
+    let answer = RecommendationServiceClient::new(channel)
+        .recommend_for_client(request)
+        .await;
     Ok(answer.map_err(|status| explain(&status))?.into_inner())
 }
 
@@ -68,7 +77,8 @@ pub fn print(answer: &v1::RecommendForClientResponse, how: Output) -> anyhow::Re
         Output::Table => {
             let currency = Currency::parse(&answer.currency).ok();
             let amount = |minor: i64| {
-                let decimal = currency.map_or(minor.to_string(), |currency| currency.decimal(minor));
+                let decimal =
+                    currency.map_or(minor.to_string(), |currency| currency.decimal(minor));
                 output::grouped(&decimal)
             };
             output::print(&output::table(&rows::OF_CLIENT, &all, currency))?;

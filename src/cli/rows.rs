@@ -6,11 +6,19 @@ use super::output::Column;
 use crate::wire::v1;
 
 const fn column(field: &'static str, title: &'static str) -> Column {
-    Column { field, title, money: false }
+    Column {
+        field,
+        title,
+        money: false,
+    }
 }
 
 const fn money(field: &'static str, title: &'static str) -> Column {
-    Column { field, title, money: true }
+    Column {
+        field,
+        title,
+        money: true,
+    }
 }
 
 /// Columns of a list of opportunities.
@@ -101,7 +109,9 @@ pub fn opportunity(row: &v1::Opportunity, currency: &str) -> Value {
 /// The answer for one client.
 pub fn recommendation(answer: &v1::RecommendForClientResponse) -> Value {
     let rows = |rows: &[v1::Opportunity]| -> Vec<Value> {
-        rows.iter().map(|row| opportunity(row, &answer.currency)).collect()
+        rows.iter()
+            .map(|row| opportunity(row, &answer.currency))
+            .collect()
     };
     json!({
         "client_id": answer.client_id,
@@ -117,7 +127,8 @@ pub fn recommendation(answer: &v1::RecommendForClientResponse) -> Value {
 
 /// Reasons for fewer figures.
 pub fn notices(notices: &[v1::Notice]) -> Value {
-    let notice = |notice: &v1::Notice| json!({ "code": notice.code().as_str_name(), "text": notice.text });
+    let notice =
+        |notice: &v1::Notice| json!({ "code": notice.code().as_str_name(), "text": notice.text });
     notices.iter().map(notice).collect()
 }
 

@@ -88,7 +88,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         drain: Duration::from_secs(config.drain_seconds),
         ..Limits::default()
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no async runtime")?;
     let engine = Arc::new(engine);
     let served = runtime.block_on(async {
         let shutdown = on_signal()?;
@@ -112,8 +115,11 @@ fn options(config: &Config) -> OpenOptions {
 }
 
 fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log).context("--log is not a level or a list of targets with levels")?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(&config.log)
+        .context("--log is not a level or a list of targets with levels")?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match config.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),

@@ -31,7 +31,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             client_id: args.client.clone(),
             max_clients: args.limit,
         };
-        let answer = RecommendationServiceClient::new(channel).find_similar_clients(request).await;
+        let answer = RecommendationServiceClient::new(channel)
+            .find_similar_clients(request)
+            .await;
         Ok(answer.map_err(|status| explain(&status))?.into_inner())
     })?;
     let values: Vec<_> = answer.clients.iter().map(rows::similar).collect();

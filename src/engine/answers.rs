@@ -46,7 +46,11 @@ impl Answers {
     }
 
     /// The answer that a request got before, if it did.
-    pub(super) fn find(&self, request: RequestHash, write: &Write) -> Result<Option<Answer>, EngineError> {
+    pub(super) fn find(
+        &self,
+        request: RequestHash,
+        write: &Write,
+    ) -> Result<Option<Answer>, EngineError> {
         let Some(kept) = self.kept.get(&request) else {
             return Ok(None);
         };
@@ -54,7 +58,10 @@ impl Answers {
             let reason = "was used for another request in the last 24 hours; give each request a name of its own";
             return Err(Refusal::Invalid(vec![Violation::new("request_id", reason)]).into());
         }
-        Ok(Some(Answer { repeated: true, ..kept.answer }))
+        Ok(Some(Answer {
+            repeated: true,
+            ..kept.answer
+        }))
     }
 
     /// Takes back an answer that did not become durable.
@@ -71,7 +78,10 @@ impl Answers {
         answer: Answer,
         now_unix: i64,
     ) -> (StoredAnswer, Vec<RequestHash>) {
-        let kept = Kept { answer, fingerprint: fingerprint(write) };
+        let kept = Kept {
+            answer,
+            fingerprint: fingerprint(write),
+        };
         // A plain value has no way to fail to encode; an empty one would read as none kept.
         let bytes = postcard::to_stdvec(&kept).unwrap_or_default();
         self.kept.insert(request, kept);
@@ -87,7 +97,10 @@ impl Answers {
                 _ => break,
             }
         }
-        let stored = StoredAnswer { answered_at_unix: now_unix, bytes: bytes.into() };
+        let stored = StoredAnswer {
+            answered_at_unix: now_unix,
+            bytes: bytes.into(),
+        };
         (stored, expired)
     }
 }

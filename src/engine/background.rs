@@ -26,7 +26,9 @@ impl Background {
     /// Starts the thread.
     pub(super) fn start() -> Self {
         let (touched, queue) = mpsc::channel(QUEUE);
-        let spawned = std::thread::Builder::new().name("scoring".into()).spawn(|| run(queue));
+        let spawned = std::thread::Builder::new()
+            .name("scoring".into())
+            .spawn(|| run(queue));
         if let Err(error) = spawned {
             tracing::error!(%error, "no background thread; pipelines are worked out on request");
         }

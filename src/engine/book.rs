@@ -6,8 +6,8 @@ use imbl::{OrdMap, Vector};
 
 use super::{Directory, Refusal};
 use crate::domain::{
-    Bucket, Client, ClientEvent, ClientEventKind, ClientId, ClientNo, Day, History, Month, Portfolio,
-    Product, ProductId, ProductNo, Slot,
+    Bucket, Client, ClientEvent, ClientEventKind, ClientId, ClientNo, Day, History, Month,
+    Portfolio, Product, ProductId, ProductNo, Slot,
 };
 use crate::matrix::{Cell, Purchase, PurchaseLog, TicketMatrix, Window};
 
@@ -113,12 +113,16 @@ impl Book {
     /// The day that recency is counted from: the end of the last month with a sale. Without sales,
     /// no ticket has a date, and any day serves.
     pub fn as_of(&self) -> Day {
-        self.months().map_or(Day::from_epoch_days(0), |(_, last)| last.day(31))
+        self.months()
+            .map_or(Day::from_epoch_days(0), |(_, last)| last.day(31))
     }
 
     /// A client by id.
     pub fn client(&self, id: &ClientId) -> Result<(ClientNo, &Arc<Client>), Refusal> {
-        let missing = || Refusal::NotFound { what: "client", id: id.to_string() };
+        let missing = || Refusal::NotFound {
+            what: "client",
+            id: id.to_string(),
+        };
         let number = self.clients.number(id).ok_or_else(missing)?;
         let client = self.clients.get(number).ok_or_else(missing)?;
         Ok((ClientNo(number), client))
@@ -126,7 +130,10 @@ impl Book {
 
     /// A product by id.
     pub fn product(&self, id: &ProductId) -> Result<(ProductNo, &Arc<Product>), Refusal> {
-        let missing = || Refusal::NotFound { what: "product", id: id.to_string() };
+        let missing = || Refusal::NotFound {
+            what: "product",
+            id: id.to_string(),
+        };
         let number = self.products.number(id).ok_or_else(missing)?;
         let product = self.products.get(number).ok_or_else(missing)?;
         Ok((ProductNo(number), product))
@@ -134,12 +141,17 @@ impl Book {
 
     /// A client's buckets, by product and month. Cost: the buckets.
     pub fn buckets(&self, client: ClientNo) -> impl Iterator<Item = Bucket> {
-        self.histories.get(client.index()).into_iter().flat_map(History::iter)
+        self.histories
+            .get(client.index())
+            .into_iter()
+            .flat_map(History::iter)
     }
 
     /// A client's events, by date.
     pub fn events(&self, client: ClientNo) -> &[ClientEvent] {
-        self.events.get(&client.0).map_or(&[], |events| events.as_slice())
+        self.events
+            .get(&client.0)
+            .map_or(&[], |events| events.as_slice())
     }
 
     /// Whether a complaint of the client waits to be settled.
@@ -187,13 +199,21 @@ impl Book {
         let (clients, products) = (self.histories.len(), self.products.numbers());
         if window != self.window || self.matrix.clients() == 0 {
             self.window = window;
-            let rows = self.histories.iter().map(|history| row_of(history, window.as_ref()));
+            let rows = self
+                .histories
+                .iter()
+                .map(|history| row_of(history, window.as_ref()));
             self.matrix = TicketMatrix::from_rows(products, rows);
             return true;
         }
         let rows: Vec<_> = changed
             .into_iter()
-            .map(|client| (client, row_of(&self.histories[client.index()], window.as_ref()).into()))
+            .map(|client| {
+                (
+                    client,
+                    row_of(&self.histories[client.index()], window.as_ref()).into(),
+                )
+            })
             .collect();
         self.matrix = self.matrix.with_rows(clients, products, rows);
         false
@@ -206,7 +226,9 @@ impl Book {
 }
 
 fn row_of(history: &History, window: Option<&Window>) -> Vec<Cell> {
-    let bought = tickets_of(history, window).into_iter().filter(|line| line.ticket_minor > 0);
+    let bought = tickets_of(history, window)
+        .into_iter()
+        .filter(|line| line.ticket_minor > 0);
     bought
         .map(|line| Cell {
             product: line.product,
@@ -222,7 +244,10 @@ fn tickets_of(history: &History, window: Option<&Window>) -> Vec<TicketLine> {
     let mut lines: Vec<TicketLine> = Vec::new();
     let mut in_window = 0_i64;
     for bucket in history.iter() {
-        if lines.last().is_none_or(|line| line.product != bucket.product) {
+        if lines
+            .last()
+            .is_none_or(|line| line.product != bucket.product)
+        {
             in_window = 0;
             lines.push(TicketLine {
                 product: bucket.product,
@@ -241,7 +266,8 @@ fn tickets_of(history: &History, window: Option<&Window>) -> Vec<TicketLine> {
                 line.set = true;
             }
             Slot::Month(month) => {
-                line.sales_amount_minor = line.sales_amount_minor.saturating_add(bucket.amount_minor);
+                line.sales_amount_minor =
+                    line.sales_amount_minor.saturating_add(bucket.amount_minor);
                 line.last_day = Some(month.day(bucket.last_day_of_month));
                 if let Some(window) = window.filter(|window| window.contains(month) && !line.set) {
                     in_window = in_window.saturating_add(bucket.amount_minor);

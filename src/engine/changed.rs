@@ -50,7 +50,10 @@ pub(super) struct ChangeLog {
 impl ChangeLog {
     /// A log that starts after a sequence.
     pub(super) fn after(sequence: u64) -> Self {
-        Self { commits: VecDeque::new(), complete_from: sequence }
+        Self {
+            commits: VecDeque::new(),
+            complete_from: sequence,
+        }
     }
 
     /// Remembers a commit.
@@ -69,7 +72,12 @@ impl ChangeLog {
             return Changed::All;
         }
         let mut all = Changed::default();
-        for (_, changed) in self.commits.iter().rev().take_while(|(at, _)| *at > sequence) {
+        for (_, changed) in self
+            .commits
+            .iter()
+            .rev()
+            .take_while(|(at, _)| *at > sequence)
+        {
             all.merge(changed);
         }
         all

@@ -81,17 +81,24 @@ impl Engine {
             .name("commit".into())
             .spawn(move || committer.run(jobs))
             .map_err(StartError::Thread)?;
-        Ok(Self { tenants, queue: Some(queue), thread: Some(thread), read_only })
+        Ok(Self {
+            tenants,
+            queue: Some(queue),
+            thread: Some(thread),
+            read_only,
+        })
     }
 
     /// Applies a write: whole, durable and visible to every later read when this answers.
     pub async fn apply(&self, request: WriteRequest) -> Result<Answer, EngineError> {
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(EngineError::Closing)?;
-        queue.try_send(Job { request, reply }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => EngineError::Busy,
-            mpsc::error::TrySendError::Closed(_) => EngineError::Closing,
-        })?;
+        queue
+            .try_send(Job { request, reply })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => EngineError::Busy,
+                mpsc::error::TrySendError::Closed(_) => EngineError::Closing,
+            })?;
         answer.await.unwrap_or(Err(EngineError::Closing))
     }
 
@@ -102,10 +109,14 @@ impl Engine {
 
     /// One portfolio.
     pub fn tenant(&self, id: &PortfolioId) -> Result<Arc<Tenant>, Refusal> {
-        self.tenants.load().get(id).cloned().ok_or_else(|| Refusal::NotFound {
-            what: "portfolio",
-            id: id.to_string(),
-        })
+        self.tenants
+            .load()
+            .get(id)
+            .cloned()
+            .ok_or_else(|| Refusal::NotFound {
+                what: "portfolio",
+                id: id.to_string(),
+            })
     }
 
     /// Whether writes are refused since one failed on the disk.
@@ -177,17 +188,25 @@ impl Committer {
 
     fn apply(&mut self, group: &mut Group, request: &WriteRequest) -> Result<Answer, EngineError> {
         let id = &request.portfolio;
-        let missing = || Refusal::NotFound { what: "portfolio", id: id.to_string() };
+        let missing = || Refusal::NotFound {
+            what: "portfolio",
+            id: id.to_string(),
+        };
         if let Write::CreatePortfolio(portfolio) = &request.write {
             if let Some(ledger) = self.ledgers.get(id) {
                 return ledger.answered(request)?.ok_or_else(|| {
-                    Refusal::AlreadyExists { what: "portfolio", id: id.to_string() }.into()
+                    Refusal::AlreadyExists {
+                        what: "portfolio",
+                        id: id.to_string(),
+                    }
+                    .into()
                 });
             }
             check_recipe(portfolio)?;
             let no = PortfolioNo(self.next_no);
             self.next_no += 1;
-            self.ledgers.insert(id.clone(), Ledger::create(no, portfolio.clone()));
+            self.ledgers
+                .insert(id.clone(), Ledger::create(no, portfolio.clone()));
             group.created.push(id.clone());
         }
         let ledger = self.ledgers.get_mut(id).ok_or_else(missing)?;
@@ -195,10 +214,16 @@ impl Committer {
             return Ok(answer);
         }
         ledger.begin();
-        let earlier = InStore { store: &self.store, portfolio: ledger.no() };
+        let earlier = InStore {
+            store: &self.store,
+            portfolio: ledger.no(),
+        };
         let (answer, changes) = ledger.apply(request, &earlier, now_unix())?;
         group.changes += changes.len();
-        group.units.push(Unit { portfolio: ledger.no(), changes });
+        group.units.push(Unit {
+            portfolio: ledger.no(),
+            changes,
+        });
         group.touched.insert(id.clone());
         if matches!(request.write, Write::DeletePortfolio) {
             group.deleted = Some(id.clone());
@@ -243,7 +268,8 @@ impl Committer {
         let why = error.to_string();
         tracing::error!(%error, "a write failed; the store is read-only until a restart");
         self.failed = Some(why.clone());
-        self.read_only.store(true, std::sync::atomic::Ordering::Release);
+        self.read_only
+            .store(true, std::sync::atomic::Ordering::Release);
         EngineError::ReadOnly(why)
     }
 
@@ -254,7 +280,8 @@ impl Committer {
             };
             if group.deleted.as_ref() == Some(id) {
                 self.ledgers.remove(id);
-                self.tenants.store(Arc::new(self.tenants.load().without(id)));
+                self.tenants
+                    .store(Arc::new(self.tenants.load().without(id)));
                 continue;
             }
             ledger.fold_if_grown();
@@ -267,7 +294,8 @@ impl Committer {
                 }
                 None => {
                     let tenant = Arc::new(Tenant::new(book));
-                    self.tenants.store(Arc::new(tenants.update(id.clone(), tenant)));
+                    self.tenants
+                        .store(Arc::new(tenants.update(id.clone(), tenant)));
                 }
             }
         }

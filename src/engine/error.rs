@@ -54,7 +54,9 @@ pub enum EngineError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// An earlier write failed on the disk; reads go on, writes wait for a restart.
-    #[error("the store is read-only since a write to the disk failed: {0}; restart the server once the disk is well")]
+    #[error(
+        "the store is read-only since a write to the disk failed: {0}; restart the server once the disk is well"
+    )]
     ReadOnly(String),
     /// Too little room on the disk to write safely.
     #[error("the disk is nearly full: {0}; free some room and send the request again")]

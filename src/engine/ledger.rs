@@ -13,8 +13,8 @@ use super::recipes::recipe_of;
 use super::sales::{EarlierSales, NAMED_VIOLATIONS, Posting};
 use super::{Answer, EngineError, PortfolioPatch, Refusal, Write, WriteRequest};
 use crate::domain::{
-    BucketChange, Client, ClientEvent, ClientId, ClientNo, History, Month, Portfolio, PortfolioNo, Product,
-    ProductId, ProductNo, Slot, Violation,
+    BucketChange, Client, ClientEvent, ClientId, ClientNo, History, Month, Portfolio, PortfolioNo,
+    Product, ProductId, ProductNo, Slot, Violation,
 };
 use crate::store::{Change, RequestHash, SaleEntry, SaleHash};
 
@@ -52,7 +52,12 @@ struct Before {
 
 impl Ledger {
     /// A ledger of a book that the store holds already.
-    pub(super) fn restore(no: PortfolioNo, mut book: Book, answers: Answers, next_events: OrdMap<u32, u32>) -> Self {
+    pub(super) fn restore(
+        no: PortfolioNo,
+        mut book: Book,
+        answers: Answers,
+        next_events: OrdMap<u32, u32>,
+    ) -> Self {
         book.settle([]);
         Self {
             no,
@@ -110,7 +115,10 @@ impl Ledger {
             Write::UpsertProducts(products) => self.upsert_products(products, &mut changes)?,
             Write::DeleteProduct(id) => self.delete_product(id, &mut changes)?,
             Write::RecordSales(drafts) => {
-                let earlier = BatchThenStore { ledger: self, stored };
+                let earlier = BatchThenStore {
+                    ledger: self,
+                    stored,
+                };
                 let posting = Posting::of_sales(&self.book, &earlier, drafts)?;
                 self.post(posting, &mut changes)
             }
@@ -121,7 +129,12 @@ impl Ledger {
             Write::RecordEvents(events) => self.record_events(events, &mut changes)?,
         };
         self.book.sequence += 1;
-        let answer = Answer { created, replaced, sequence: self.book.sequence, repeated: false };
+        let answer = Answer {
+            created,
+            replaced,
+            sequence: self.book.sequence,
+            repeated: false,
+        };
         if let Some(id) = &request.request_id {
             let hash = request_hash(id);
             let (kept, expired) = self.answers.keep(hash, &request.write, answer, now_unix);
@@ -187,10 +200,21 @@ impl Ledger {
         }
     }
 
-    fn update(&mut self, patch: &PortfolioPatch, changes: &mut Vec<Change>) -> Result<(u32, u32), EngineError> {
+    fn update(
+        &mut self,
+        patch: &PortfolioPatch,
+        changes: &mut Vec<Change>,
+    ) -> Result<(u32, u32), EngineError> {
         let mut portfolio = Portfolio::clone(&self.book.portfolio);
         let old_reading = (portfolio.window, portfolio.period);
-        let PortfolioPatch { name, period, window, language, recipe, recipe_overrides } = patch.clone();
+        let PortfolioPatch {
+            name,
+            period,
+            window,
+            language,
+            recipe,
+            recipe_overrides,
+        } = patch.clone();
         portfolio.name = name.unwrap_or(portfolio.name);
         portfolio.period = period.unwrap_or(portfolio.period);
         portfolio.window = window.unwrap_or(portfolio.window);
@@ -201,14 +225,19 @@ impl Ledger {
         let portfolio = Arc::new(portfolio);
         changes.push(Change::PutPortfolio(portfolio.clone()));
         if (portfolio.window, portfolio.period) != old_reading {
-            self.unsettled.extend((0..self.book.histories.len() as u32).map(ClientNo));
+            self.unsettled
+                .extend((0..self.book.histories.len() as u32).map(ClientNo));
         }
         self.changed = Changed::All;
         self.book.portfolio = portfolio;
         Ok((0, 1))
     }
 
-    fn upsert_clients(&mut self, clients: &[Client], changes: &mut Vec<Change>) -> Result<(u32, u32), EngineError> {
+    fn upsert_clients(
+        &mut self,
+        clients: &[Client],
+        changes: &mut Vec<Change>,
+    ) -> Result<(u32, u32), EngineError> {
         let (mut created, mut replaced) = (0, 0);
         for client in clients {
             let client = Arc::new(client.clone());
@@ -226,7 +255,11 @@ impl Ledger {
         Ok((created, replaced))
     }
 
-    fn delete_client(&mut self, id: &ClientId, changes: &mut Vec<Change>) -> Result<(u32, u32), EngineError> {
+    fn delete_client(
+        &mut self,
+        id: &ClientId,
+        changes: &mut Vec<Change>,
+    ) -> Result<(u32, u32), EngineError> {
         let (client, _) = self.book.client(id)?;
         let history = std::mem::take(&mut self.book.histories[client.index()]);
         for bucket in history.iter() {
@@ -251,7 +284,11 @@ impl Ledger {
         Ok((0, 0))
     }
 
-    fn upsert_products(&mut self, products: &[Product], changes: &mut Vec<Change>) -> Result<(u32, u32), EngineError> {
+    fn upsert_products(
+        &mut self,
+        products: &[Product],
+        changes: &mut Vec<Change>,
+    ) -> Result<(u32, u32), EngineError> {
         let (mut created, mut replaced) = (0, 0);
         for product in products {
             let product = Arc::new(product.clone());
@@ -267,7 +304,11 @@ impl Ledger {
         Ok((created, replaced))
     }
 
-    fn delete_product(&mut self, id: &ProductId, changes: &mut Vec<Change>) -> Result<(u32, u32), EngineError> {
+    fn delete_product(
+        &mut self,
+        id: &ProductId,
+        changes: &mut Vec<Change>,
+    ) -> Result<(u32, u32), EngineError> {
         let (product, _) = self.book.product(id)?;
         let buys = |history: &&History| history.buckets_of(product).next().is_some();
         let buyers = self.book.histories.iter().filter(buys).count();
@@ -336,7 +377,11 @@ impl Ledger {
             for (month, change) in months {
                 self.count_month(month, change);
             }
-            changes.extend(blocks.into_iter().map(|block| Change::of_block(client, block)));
+            changes.extend(
+                blocks
+                    .into_iter()
+                    .map(|block| Change::of_block(client, block)),
+            );
             self.unsettled.insert(client);
         }
         for (hash, sale) in &posting.sales {

@@ -29,8 +29,14 @@ impl Tenant {
     pub fn pin(&self, scored: &Arc<Scored>) -> u64 {
         let mut lists = self.lists();
         let now = Instant::now();
-        lists.lists.retain(|list| now.duration_since(list.used) < KEPT);
-        if let Some(list) = lists.lists.iter_mut().find(|list| Arc::ptr_eq(&list.scored, scored)) {
+        lists
+            .lists
+            .retain(|list| now.duration_since(list.used) < KEPT);
+        if let Some(list) = lists
+            .lists
+            .iter_mut()
+            .find(|list| Arc::ptr_eq(&list.scored, scored))
+        {
             list.used = now;
             return list.number;
         }
@@ -41,7 +47,11 @@ impl Tenant {
         }
         let number = lists.next;
         lists.next += 1;
-        lists.lists.push(PinnedList { number, scored: scored.clone(), used: now });
+        lists.lists.push(PinnedList {
+            number,
+            scored: scored.clone(),
+            used: now,
+        });
         number
     }
 
@@ -49,7 +59,9 @@ impl Tenant {
     pub fn pinned(&self, number: u64) -> Option<Arc<Scored>> {
         let mut lists = self.lists();
         let now = Instant::now();
-        lists.lists.retain(|list| now.duration_since(list.used) < KEPT);
+        lists
+            .lists
+            .retain(|list| now.duration_since(list.used) < KEPT);
         let list = lists.lists.iter_mut().find(|list| list.number == number)?;
         list.used = now;
         Some(list.scored.clone())

@@ -13,11 +13,13 @@ const STANDARD: &str = "standard";
 pub(super) fn recipe_of(portfolio: &Portfolio) -> Result<Arc<Recipe>, Refusal> {
     static RECIPE: LazyLock<Result<Arc<Recipe>, RecipeError>> =
         LazyLock::new(|| Recipe::standard().map(Arc::new));
-    let refuse = |field: &str, reason: String| {
-        Err(Refusal::Invalid(vec![Violation::new(field, reason)]))
-    };
+    let refuse =
+        |field: &str, reason: String| Err(Refusal::Invalid(vec![Violation::new(field, reason)]));
     if portfolio.recipe.as_str() != STANDARD {
-        let reason = format!("names the recipe '{}'; there is '{STANDARD}'", portfolio.recipe);
+        let reason = format!(
+            "names the recipe '{}'; there is '{STANDARD}'",
+            portfolio.recipe
+        );
         return refuse("portfolio.recipe", reason);
     }
     let recipe = match &*RECIPE {

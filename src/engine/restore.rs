@@ -33,12 +33,24 @@ pub(super) fn restore(loaded: LoadedPortfolio) -> Ledger {
     events.sort_by_key(|(client, number, event)| (*client, event.day, *number));
     for of_client in events.chunk_by(|a, b| a.0 == b.0) {
         let client: ClientNo = of_client[0].0;
-        let last = of_client.iter().map(|(_, number, _)| *number).max().unwrap_or(0);
+        let last = of_client
+            .iter()
+            .map(|(_, number, _)| *number)
+            .max()
+            .unwrap_or(0);
         next_events.insert(client.0, last + 1);
-        let events = of_client.iter().map(|(_, _, event)| event.as_ref().clone()).collect();
+        let events = of_client
+            .iter()
+            .map(|(_, _, event)| event.as_ref().clone())
+            .collect();
         book.events.insert(client.0, Arc::new(events));
     }
-    Ledger::restore(loaded.no, book, Answers::restore(loaded.answers), next_events)
+    Ledger::restore(
+        loaded.no,
+        book,
+        Answers::restore(loaded.answers),
+        next_events,
+    )
 }
 
 /// Adds a history to the sums of its book.

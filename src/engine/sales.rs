@@ -33,8 +33,13 @@ impl Posting {
         earlier: &dyn EarlierSales,
         drafts: &[SaleDraft],
     ) -> Result<Self, EngineError> {
-        let sales = resolve(book, drafts, "sales", |draft| (&draft.client, &draft.product))?;
-        let mut posting = Self { figures: book.figures, ..Self::default() };
+        let sales = resolve(book, drafts, "sales", |draft| {
+            (&draft.client, &draft.product)
+        })?;
+        let mut posting = Self {
+            figures: book.figures,
+            ..Self::default()
+        };
         for (at, (draft, (client, product))) in drafts.iter().zip(sales).enumerate() {
             let sale = SaleEntry {
                 client,
@@ -67,8 +72,13 @@ impl Posting {
 
     /// Works out what these set tickets change in a book.
     pub(super) fn of_tickets(book: &Book, drafts: &[TicketDraft]) -> Result<Self, EngineError> {
-        let pairs = resolve(book, drafts, "tickets", |draft| (&draft.client, &draft.product))?;
-        let mut posting = Self { figures: book.figures, ..Self::default() };
+        let pairs = resolve(book, drafts, "tickets", |draft| {
+            (&draft.client, &draft.product)
+        })?;
+        let mut posting = Self {
+            figures: book.figures,
+            ..Self::default()
+        };
         for (draft, (client, product)) in drafts.iter().zip(pairs) {
             let bucket = posting.bucket(book, client, product, Slot::SetTicket);
             let old = bucket.amount_minor;
@@ -95,18 +105,29 @@ impl Posting {
         clients
     }
 
-    fn bucket(&mut self, book: &Book, client: ClientNo, product: ProductNo, slot: Slot) -> &mut Bucket {
-        self.buckets.entry((client, product, slot)).or_insert_with(|| {
-            let kept = book.histories.get(client.index()).and_then(|history| history.get(product, slot));
-            kept.unwrap_or(Bucket {
-                product,
-                slot,
-                amount_minor: 0,
-                quantity_milli: 0,
-                sales: 0,
-                last_day_of_month: 0,
+    fn bucket(
+        &mut self,
+        book: &Book,
+        client: ClientNo,
+        product: ProductNo,
+        slot: Slot,
+    ) -> &mut Bucket {
+        self.buckets
+            .entry((client, product, slot))
+            .or_insert_with(|| {
+                let kept = book
+                    .histories
+                    .get(client.index())
+                    .and_then(|history| history.get(product, slot));
+                kept.unwrap_or(Bucket {
+                    product,
+                    slot,
+                    amount_minor: 0,
+                    quantity_milli: 0,
+                    sales: 0,
+                    last_day_of_month: 0,
+                })
             })
-        })
     }
 
     /// Puts a sale in (`sign` 1) or takes it out (`sign` -1); `None` when a sum would overflow.
@@ -114,7 +135,9 @@ impl Posting {
         let slot = Slot::Month(sale.day.month());
         let bucket = self.bucket(book, sale.client, sale.product, slot);
         bucket.amount_minor = bucket.amount_minor.checked_add(sign * sale.amount_minor)?;
-        bucket.quantity_milli = bucket.quantity_milli.checked_add(sign * sale.quantity_milli)?;
+        bucket.quantity_milli = bucket
+            .quantity_milli
+            .checked_add(sign * sale.quantity_milli)?;
         if sign > 0 {
             bucket.sales = bucket.sales.checked_add(1)?;
             bucket.last_day_of_month = bucket.last_day_of_month.max(sale.day.day_of_month());
@@ -148,11 +171,15 @@ fn resolve<'a, T>(
         let client_no = book.clients.number(client);
         let product_no = book.products.number(product);
         if client_no.is_none() {
-            let reason = format!("names the client '{client}', which is not in the portfolio; add it with BatchUpsertClients");
+            let reason = format!(
+                "names the client '{client}', which is not in the portfolio; add it with BatchUpsertClients"
+            );
             violations.push(Violation::new(format!("{list}[{at}].client_id"), reason));
         }
         if product_no.is_none() {
-            let reason = format!("names the product '{product}', which is not in the portfolio; add it with BatchUpsertProducts");
+            let reason = format!(
+                "names the product '{product}', which is not in the portfolio; add it with BatchUpsertProducts"
+            );
             violations.push(Violation::new(format!("{list}[{at}].product_id"), reason));
         }
         if let (Some(client), Some(product)) = (client_no, product_no) {

@@ -39,9 +39,19 @@ pub(super) fn fit(book: &Book, view: &View) -> Result<Model, EngineError> {
     let scene = scene(book, view, &recipe);
     let period_days = DAYS_PER_MONTH * book.portfolio().period.months() as f64;
     let go_on = |_: f64| ControlFlow::Continue(());
-    let fitted = Advisor::fit(&scene, &book.purchase_log(), book.as_of(), period_days, &go_on);
+    let fitted = Advisor::fit(
+        &scene,
+        &book.purchase_log(),
+        book.as_of(),
+        period_days,
+        &go_on,
+    );
     let advisor = fitted.map_err(|_| EngineError::Closing)?;
-    Ok(Model { sequence: book.sequence(), recipe, advisor })
+    Ok(Model {
+        sequence: book.sequence(),
+        recipe,
+        advisor,
+    })
 }
 
 /// The offers of some clients, in the order they are named, and why there may be fewer than
@@ -58,8 +68,14 @@ pub(super) fn client_offers(
         SCRATCH.with_borrow_mut(|scratch| advise(moment, model, *client, record, scratch))
     };
     let advices: Vec<Advice> = clients.par_iter().map(advise).collect();
-    let shortfalls = advices.iter().flat_map(|advice| &advice.shortfalls).copied().collect();
-    let rows = advices.into_iter().map(|advice| advice.opportunities.into());
+    let shortfalls = advices
+        .iter()
+        .flat_map(|advice| &advice.shortfalls)
+        .copied()
+        .collect();
+    let rows = advices
+        .into_iter()
+        .map(|advice| advice.opportunities.into());
     (rows.collect(), shortfalls)
 }
 
@@ -78,10 +94,16 @@ impl Tenant {
         let model = self.model(moment)?;
         let book = &moment.book;
         let view = moment.view();
-        let record = supposed.client.and_then(|client| book.clients().get(client.0));
+        let record = supposed
+            .client
+            .and_then(|client| book.clients().get(client.0));
         let mut lines: Vec<(ProductNo, i64, Option<crate::domain::Day>)> = Vec::new();
         if let Some(client) = supposed.client {
-            lines.extend(book.tickets(client).iter().map(|line| (line.product, line.ticket_minor, line.last_day)));
+            lines.extend(
+                book.tickets(client)
+                    .iter()
+                    .map(|line| (line.product, line.ticket_minor, line.last_day)),
+            );
         }
         for (product, ticket_minor) in &supposed.tickets {
             lines.retain(|(own, _, _)| own != product);
@@ -97,12 +119,15 @@ impl Tenant {
                 last_day: *last_day,
             })
             .collect();
-        let mut attributes = record.map_or_else(Default::default, |record| record.attributes.clone());
+        let mut attributes =
+            record.map_or_else(Default::default, |record| record.attributes.clone());
         attributes.extend(supposed.attributes.clone());
         let encoded = view.profiles.encode(&attributes);
         let subject = Subject::supposed(supposed.client, &cells, view.profiles.profile(&encoded));
         let current = |product: ProductNo| {
-            let at = lines.binary_search_by_key(&product, |(own, _, _)| *own).ok()?;
+            let at = lines
+                .binary_search_by_key(&product, |(own, _, _)| *own)
+                .ok()?;
             Some(lines[at].1)
         };
         let scene = scene(book, view, &model.recipe);
@@ -124,9 +149,13 @@ impl Tenant {
         let (book, view) = (&moment.book, moment.view());
         let subject = Subject::existing(book.matrix(), &view.profiles, client);
         let scene = scene(book, view, &model.recipe);
-        let explained = SCRATCH.with_borrow_mut(|scratch| model.advisor.explain(&scene, &subject, product, scratch));
+        let explained = SCRATCH
+            .with_borrow_mut(|scratch| model.advisor.explain(&scene, &subject, product, scratch));
         let lines = book.tickets(client);
-        let current = lines.iter().find(|line| line.product == product).map(|line| line.ticket_minor);
+        let current = lines
+            .iter()
+            .find(|line| line.product == product)
+            .map(|line| line.ticket_minor);
         Ok(explained.map(|(mut opportunity, mut receipt)| {
             exact(&mut opportunity, current.unwrap_or(0), &scene.book);
             if opportunity.kind == Kind::Upsell {
@@ -152,8 +181,8 @@ impl Tenant {
         let (book, view) = (&moment.book, moment.view());
         let subject = Subject::existing(book.matrix(), &view.profiles, client);
         let scene = scene(book, view, &model.recipe);
-        let (found, missing) =
-            SCRATCH.with_borrow_mut(|scratch| model.advisor.similar(&scene.book, &subject, k, scratch));
+        let (found, missing) = SCRATCH
+            .with_borrow_mut(|scratch| model.advisor.similar(&scene.book, &subject, k, scratch));
         Ok((found, missing.into_iter().collect()))
     }
 }
@@ -171,17 +200,33 @@ fn scene<'a>(book: &'a Book, view: &'a View, recipe: &'a Recipe) -> Scene<'a> {
     }
 }
 
-fn advise(moment: &Moment, model: &Model, client: ClientNo, record: &Client, scratch: &mut Scratch) -> Advice {
+fn advise(
+    moment: &Moment,
+    model: &Model,
+    client: ClientNo,
+    record: &Client,
+    scratch: &mut Scratch,
+) -> Advice {
     let (book, view) = (&moment.book, moment.view());
     let subject = Subject::existing(book.matrix(), &view.profiles, client);
     let scene = scene(book, view, &model.recipe);
     let advice = model.advisor.advise(&scene, &subject, scratch);
     let lines = book.tickets(client);
     let current = |product: ProductNo| {
-        let at = lines.binary_search_by_key(&product, |line| line.product).ok()?;
+        let at = lines
+            .binary_search_by_key(&product, |line| line.product)
+            .ok()?;
         Some(lines[at].ticket_minor)
     };
-    publish(book, &scene.book, model, Some(record), subject.cells, &current, advice)
+    publish(
+        book,
+        &scene.book,
+        model,
+        Some(record),
+        subject.cells,
+        &current,
+        advice,
+    )
 }
 
 /// What the rules let through, with current tickets to the minor unit: scoring works on `f32`.
@@ -197,14 +242,20 @@ fn publish(
     let mut opportunities = advice.opportunities;
     let least = model.recipe.offer.least_gain_share;
     for opportunity in &mut opportunities {
-        exact(opportunity, current(opportunity.product).unwrap_or(0), scored);
+        exact(
+            opportunity,
+            current(opportunity.product).unwrap_or(0),
+            scored,
+        );
     }
     opportunities.retain(|opportunity| {
         opportunity.kind != Kind::Upsell
             || (opportunity.gain_minor > 0
                 && opportunity.gain_minor as f64 >= least * opportunity.current_ticket_minor as f64)
     });
-    let rules = Rules { per_client: model.recipe.offer.per_client };
+    let rules = Rules {
+        per_client: model.recipe.offer.per_client,
+    };
     Advice {
         opportunities: rules.keep(&Eligible(book), record, cells, opportunities),
         shortfalls: advice.shortfalls.into_iter().collect(),
@@ -216,8 +267,11 @@ fn exact(opportunity: &mut Opportunity, current_ticket_minor: i64, book: &recomm
     if opportunity.kind == Kind::Upsell {
         opportunity.current_ticket_minor = current_ticket_minor;
         opportunity.gain_minor = (opportunity.potential_ticket_minor - current_ticket_minor).max(0);
-        opportunity.priority_minor =
-            book.priority_minor(opportunity.product, opportunity.probability, opportunity.gain_minor as f64);
+        opportunity.priority_minor = book.priority_minor(
+            opportunity.product,
+            opportunity.probability,
+            opportunity.gain_minor as f64,
+        );
     }
 }
 

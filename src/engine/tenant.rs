@@ -35,7 +35,9 @@ impl Moment {
         self.view.get_or_init(|| {
             let large = self.book.matrix().tickets() > SMALL_BOOK_TICKETS;
             Arc::new(match &self.earlier {
-                Some((view, Changed::Clients(clients))) if large => view.refresh(&self.book, clients),
+                Some((view, Changed::Clients(clients))) if large => {
+                    view.refresh(&self.book, clients)
+                }
                 _ => View::of(&self.book),
             })
         })
@@ -71,7 +73,11 @@ impl Tenant {
     /// A portfolio whose readers see this book.
     pub(super) fn new(book: Book) -> Self {
         let log = ChangeLog::after(book.sequence());
-        let moment = Moment { book: Arc::new(book), view: OnceLock::new(), earlier: None };
+        let moment = Moment {
+            book: Arc::new(book),
+            view: OnceLock::new(),
+            earlier: None,
+        };
         Self {
             moment: ArcSwap::from_pointee(moment),
             log: Mutex::new(log),
@@ -96,7 +102,11 @@ impl Tenant {
             (None, None) => None,
         };
         lock(&self.log).push(book.sequence(), changed);
-        self.moment.store(Arc::new(Moment { book: Arc::new(book), view: OnceLock::new(), earlier }));
+        self.moment.store(Arc::new(Moment {
+            book: Arc::new(book),
+            view: OnceLock::new(),
+            earlier,
+        }));
     }
 
     /// The book as it is now.
@@ -182,15 +192,17 @@ impl Tenant {
             _ => Changed::All,
         };
         let clients = moment.book.clients().numbers();
-        let few = |changed: &BTreeSet<ClientNo>| {
-            (changed.len() as f64) < REBUILD_SHARE * clients as f64
-        };
+        let few =
+            |changed: &BTreeSet<ClientNo>| (changed.len() as f64) < REBUILD_SHARE * clients as f64;
         let (pipeline, shortfalls) = match (&last, &changed) {
             (Some(last), Changed::Clients(changed)) if few(changed) => {
                 let changed: Vec<_> = changed.iter().copied().collect();
                 let (rows, mut shortfalls) = client_offers(&moment, &model, &changed);
                 shortfalls.extend(&last.shortfalls);
-                (last.pipeline.with_rows(changed.into_iter().zip(rows)), shortfalls)
+                (
+                    last.pipeline.with_rows(changed.into_iter().zip(rows)),
+                    shortfalls,
+                )
             }
             _ => {
                 let all: Vec<_> = (0..clients as u32).map(ClientNo).collect();
@@ -198,7 +210,12 @@ impl Tenant {
                 (Pipeline::new(rows), shortfalls)
             }
         };
-        let scored = Arc::new(Scored { moment, model, pipeline, shortfalls });
+        let scored = Arc::new(Scored {
+            moment,
+            model,
+            pipeline,
+            shortfalls,
+        });
         self.scored.store(Some(scored.clone()));
         Ok(scored)
     }

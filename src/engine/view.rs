@@ -30,7 +30,9 @@ impl View {
     pub(super) fn of(book: &Book) -> Self {
         let none = BTreeMap::new();
         let numbers = 0..book.clients().numbers() as u32;
-        let attributes: Vec<_> = numbers.map(|number| attributes(book, number, &none)).collect();
+        let attributes: Vec<_> = numbers
+            .map(|number| attributes(book, number, &none))
+            .collect();
         let statistics = Statistics::of(book.matrix());
         Self {
             cosine: CosineIndex::of(book.matrix(), &statistics),
@@ -45,9 +47,13 @@ impl View {
     pub(super) fn refresh(&self, book: &Book, changed: &BTreeSet<ClientNo>) -> Self {
         let none = BTreeMap::new();
         let clients = book.clients().numbers();
-        let profiles = changed.iter().map(|client| (*client, attributes(book, client.0, &none)));
+        let profiles = changed
+            .iter()
+            .map(|client| (*client, attributes(book, client.0, &none)));
         Self {
-            statistics: self.statistics.refresh(book.matrix(), changed.iter().copied()),
+            statistics: self
+                .statistics
+                .refresh(book.matrix(), changed.iter().copied()),
             profiles: self.profiles.refresh(clients, profiles),
             cosine: self.cosine.refresh(book.matrix(), changed.iter().copied()),
             products: self.products.clone(),
@@ -70,5 +76,7 @@ fn traits(book: &Book) -> Vec<ProductTraits> {
         list_price_minor: product.list_price_minor,
         margin_rate: product.margin_rate,
     };
-    numbers.map(|number| book.products().get(number).map(of).unwrap_or_default()).collect()
+    numbers
+        .map(|number| book.products().get(number).map(of).unwrap_or_default())
+        .collect()
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use crate::domain::{Attribute, ClientNo, Day, ProductNo, Text};
-use crate::recommend::ProductTraits;
 use crate::matrix::{Cell, Purchase, PurchaseLog, TicketMatrix};
+use crate::recommend::ProductTraits;
 
 /// Minor units in a unit of the amounts in the files.
 pub(super) const MINOR: f64 = 100.0;

@@ -57,7 +57,10 @@ impl AttributeFilter {
             }
             Some(Attribute::Number(number)) => {
                 let named = self.values.is_empty()
-                    || self.values.iter().any(|value| value.as_str().parse() == Ok(*number));
+                    || self
+                        .values
+                        .iter()
+                        .any(|value| value.as_str().parse() == Ok(*number));
                 named
                     && self.min.is_none_or(|min| *number >= min)
                     && self.max.is_none_or(|max| *number <= max)
@@ -91,14 +94,21 @@ pub struct Filter {
 impl Filter {
     /// Whether a client's opportunities may be among those asked for.
     pub fn admits_client(&self, number: ClientNo, client: &Client) -> bool {
-        self.clients.as_ref().is_none_or(|clients| clients.contains(&number))
+        self.clients
+            .as_ref()
+            .is_none_or(|clients| clients.contains(&number))
             && (self.owners.is_empty() || self.owners.contains(&client.owner))
-            && self.attributes.iter().all(|condition| condition.admits(client))
+            && self
+                .attributes
+                .iter()
+                .all(|condition| condition.admits(client))
     }
 
     /// Whether a product's opportunities may be among those asked for.
     pub fn admits_product(&self, number: ProductNo, product: &Product) -> bool {
-        self.products.as_ref().is_none_or(|products| products.contains(&number))
+        self.products
+            .as_ref()
+            .is_none_or(|products| products.contains(&number))
             && (self.categories.is_empty() || self.categories.contains(&product.category))
     }
 

@@ -26,13 +26,19 @@ impl Pipeline {
         }
         let at = |place: &Place| &rows[place.0 as usize][place.1 as usize];
         order.sort_by(|a, b| Order::Priority.compare(at(a), at(b)));
-        Self { rows, order: order.into() }
+        Self {
+            rows,
+            order: order.into(),
+        }
     }
 
     /// This pipeline with some clients' rows replaced or added. Cost: a sort of a list in which all
     /// but these rows stand in order already.
     #[must_use]
-    pub fn with_rows(&self, changed: impl IntoIterator<Item = (ClientNo, Arc<[Opportunity]>)>) -> Self {
+    pub fn with_rows(
+        &self,
+        changed: impl IntoIterator<Item = (ClientNo, Arc<[Opportunity]>)>,
+    ) -> Self {
         let mut rows = self.rows.clone();
         for (client, row) in changed {
             if rows.len() <= client.index() {
@@ -50,7 +56,9 @@ impl Pipeline {
 
     /// All opportunities, best first.
     pub fn iter(&self) -> impl Iterator<Item = &Opportunity> {
-        self.order.iter().map(|place| &self.rows[place.0 as usize][place.1 as usize])
+        self.order
+            .iter()
+            .map(|place| &self.rows[place.0 as usize][place.1 as usize])
     }
 
     /// How many there are.

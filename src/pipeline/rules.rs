@@ -33,12 +33,17 @@ impl Rules {
         cells: &[Cell],
         mut opportunities: Vec<Opportunity>,
     ) -> Vec<Opportunity> {
-        let buys = |product: ProductNo| cells.binary_search_by_key(&product, |cell| cell.product).is_ok();
+        let buys = |product: ProductNo| {
+            cells
+                .binary_search_by_key(&product, |cell| cell.product)
+                .is_ok()
+        };
         opportunities.retain(|opportunity| {
             let Some(product) = offered.product(opportunity.product) else {
                 return false;
             };
-            let excluded = client.is_some_and(|client| client.excluded_products.contains(&product.id));
+            let excluded =
+                client.is_some_and(|client| client.excluded_products.contains(&product.id));
             let needs = product.needs_product.as_ref();
             let lacks = needs.is_some_and(|id| !offered.product_no(id).is_some_and(buys));
             let held = client.is_some()
@@ -46,7 +51,9 @@ impl Rules {
             product.active && !excluded && !lacks && !held
         });
         opportunities.sort_by(|a, b| {
-            b.priority_minor.total_cmp(&a.priority_minor).then(a.product.cmp(&b.product))
+            b.priority_minor
+                .total_cmp(&a.priority_minor)
+                .then(a.product.cmp(&b.product))
         });
         let (mut upsell, mut cross_sell) = (0, 0);
         opportunities.retain(|opportunity| {

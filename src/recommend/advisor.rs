@@ -82,7 +82,10 @@ impl Advisor {
         progress: &dyn Fn(f64) -> ControlFlow<()>,
     ) -> Result<Self, Cancelled> {
         let horizon_days = scene.book.recipe.offer.horizon_days;
-        let span = Span { horizon_days, period_days };
+        let span = Span {
+            horizon_days,
+            period_days,
+        };
         Ok(Self {
             upsell: UpsellModel::fit(&scene.book),
             success: SuccessModel::prior(scene.book.recipe),
@@ -98,7 +101,12 @@ impl Advisor {
 
     /// What to offer a subject, of both kinds, and why less than was asked for. Cost: the postings
     /// of its products, twice.
-    pub fn advise(&self, scene: &Scene<'_>, subject: &Subject<'_>, scratch: &mut Scratch) -> Advice {
+    pub fn advise(
+        &self,
+        scene: &Scene<'_>,
+        subject: &Subject<'_>,
+        scratch: &mut Scratch,
+    ) -> Advice {
         let book = &scene.book;
         let mut advice = Advice::default();
         advice.shortfalls.extend(ignorance(book, subject));
@@ -108,10 +116,14 @@ impl Advisor {
         let mut upsells = Vec::new();
         self.upsell.begin(book, subject, &mut scratch.upsell);
         for cell in subject.cells {
-            let estimate = self.upsell.estimate(book, subject, cell.product, &mut scratch.upsell);
+            let estimate = self
+                .upsell
+                .estimate(book, subject, cell.product, &mut scratch.upsell);
             match estimate.filter(|estimate| is_publishable(book, estimate)) {
                 None => advice.shortfalls.push(Shortfall::TooFewNeighbours),
-                Some(estimate) => upsells.extend(upsell_offer(book, &self.success, subject, cell, &estimate)),
+                Some(estimate) => {
+                    upsells.extend(upsell_offer(book, &self.success, subject, cell, &estimate))
+                }
             }
         }
         advice.take(upsells, book.recipe.offer.per_client);
@@ -184,8 +196,13 @@ impl Advisor {
         let adoptions = self.adoption.score(scene, subject, &mut scratch.adoption);
         let (offers, _) = offers(book, subject, &adoptions);
         let opportunity = offers.into_iter().find(|offer| offer.product == product)?;
-        let line = self.adoption.explain(scene, subject, product, &mut scratch.adoption)?;
-        let terms = line.terms.iter().map(|term| (term.name.clone(), term.value, term.coefficient));
+        let line = self
+            .adoption
+            .explain(scene, subject, product, &mut scratch.adoption)?;
+        let terms = line
+            .terms
+            .iter()
+            .map(|term| (term.name.clone(), term.value, term.coefficient));
         let receipt = Receipt {
             probability: ProbabilityReceipt {
                 intercept: line.intercept,

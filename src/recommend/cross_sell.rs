@@ -19,7 +19,10 @@ pub(super) fn offers(
     adoptions: &[Adoption],
 ) -> (Vec<Opportunity>, Option<Shortfall>) {
     let least = book.recipe.upsell.least_effective_neighbours;
-    let mut standing: Vec<f64> = adoptions.iter().map(|adoption| adoption.propensity).collect();
+    let mut standing: Vec<f64> = adoptions
+        .iter()
+        .map(|adoption| adoption.propensity)
+        .collect();
     standing.sort_unstable_by(f64::total_cmp);
     let mut offers = Vec::new();
     let mut missing = None;
@@ -35,7 +38,12 @@ pub(super) fn offers(
     (offers, missing)
 }
 
-fn offer(book: &Book<'_>, subject: &Subject<'_>, adoption: &Adoption, score: f64) -> Option<Opportunity> {
+fn offer(
+    book: &Book<'_>,
+    subject: &Subject<'_>,
+    adoption: &Adoption,
+    score: f64,
+) -> Option<Opportunity> {
     let round = |amount: f64| round_minor(amount, book.recipe.offer.significant_digits);
     let expected_ticket_minor = round(adoption.expected_ticket);
     if expected_ticket_minor <= 0 {

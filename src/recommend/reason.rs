@@ -11,8 +11,14 @@ pub fn reason(
     language: Language,
 ) -> String {
     let money = |minor: i64| amount(minor, currency, language);
-    let (current, expected) = (money(opportunity.current_ticket_minor), money(opportunity.expected_ticket_minor));
-    let (low, high) = (money(opportunity.low_ticket_minor), money(opportunity.high_ticket_minor));
+    let (current, expected) = (
+        money(opportunity.current_ticket_minor),
+        money(opportunity.expected_ticket_minor),
+    );
+    let (low, high) = (
+        money(opportunity.low_ticket_minor),
+        money(opportunity.high_ticket_minor),
+    );
     let (neighbours, buying) = (opportunity.neighbours, opportunity.neighbours_buying);
     let per = match (language, period) {
         (Language::English, Period::Month) => "a month",
@@ -76,7 +82,10 @@ mod tests {
     fn amounts_are_written_as_their_readers_write_them() {
         let real = Currency::parse("BRL").unwrap();
         assert_eq!(amount(700_000, real, Language::Portuguese), "R$ 7.000,00");
-        assert_eq!(amount(123_456_789, real, Language::English), "BRL 1,234,567.89");
+        assert_eq!(
+            amount(123_456_789, real, Language::English),
+            "BRL 1,234,567.89"
+        );
         let yen = Currency::parse("JPY").unwrap();
         assert_eq!(amount(1_000, yen, Language::English), "JPY 1,000");
     }

@@ -1,8 +1,8 @@
 //! Receipts: a published ticket taken apart, and put together again.
 
+use super::Book;
 use super::quantile::{self, Weighted};
 use super::upsell::{LEVELS, MOST_LN, Scratch, UpsellModel};
-use super::Book;
 use crate::domain::{NeighbourEvidence, ProductNo, PseudoObservation, QuantileReceipt};
 use crate::neighbours::Subject;
 
@@ -11,7 +11,10 @@ use crate::neighbours::Subject;
 /// It is first rounded to a whole minor unit, so that the rest is arithmetic on whole numbers.
 pub fn round_minor(amount: f64, significant_digits: u32) -> i64 {
     let whole = amount.round() as i64;
-    let digits = whole.unsigned_abs().checked_ilog10().map_or(0, |log| log + 1);
+    let digits = whole
+        .unsigned_abs()
+        .checked_ilog10()
+        .map_or(0, |log| log + 1);
     let unit = 10_i64.pow(digits.saturating_sub(significant_digits.max(1)));
     let half = if whole < 0 { -unit / 2 } else { unit / 2 };
     whole.saturating_add(half) / unit * unit

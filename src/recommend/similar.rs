@@ -1,7 +1,7 @@
 //! Clients like a subject, for people who want to see them.
 
-use super::upsell::{Scratch, UpsellModel};
 use super::Book;
+use super::upsell::{Scratch, UpsellModel};
 use crate::domain::ClientNo;
 use crate::neighbours::{Reach, Subject};
 
@@ -40,12 +40,13 @@ pub fn similar(
     } else {
         Reach::SharedProducts
     };
-    let of_client =
-        |client: ClientNo| subject.profile.difference(&book.profiles.of_client(client));
+    let of_client = |client: ClientNo| subject.profile.difference(&book.profiles.of_client(client));
     let pseudo = book.recipe.upsell.size_pseudo_tickets;
     let own = book.statistics.row(subject.cells).size(pseudo);
     let spread = rule.spread.max(1e-9);
-    let found = scratch.search().clients(subject, &of_client, &rule, k, reach);
+    let found = scratch
+        .search()
+        .clients(subject, &of_client, &rule, k, reach);
     let similar = found.iter().map(|neighbour| SimilarClient {
         client: neighbour.client,
         similarity: 1.0 / (1.0 + neighbour.distance / spread),

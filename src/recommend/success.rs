@@ -13,7 +13,9 @@ pub struct SuccessModel {
 impl SuccessModel {
     /// The recipe's prior.
     pub fn prior(recipe: &Recipe) -> Self {
-        Self { prior: recipe.upsell.success_prior }
+        Self {
+            prior: recipe.upsell.success_prior,
+        }
     }
 
     /// The probability, above 0 and under 1.

@@ -32,13 +32,23 @@ impl CatalogService for Api {
                 break;
             }
             if !seen.insert(&wire.client_id) {
-                form.refuse(format!("clients[{at}].client_id"), format!("names '{}' a second time", wire.client_id));
+                form.refuse(
+                    format!("clients[{at}].client_id"),
+                    format!("names '{}' a second time", wire.client_id),
+                );
             }
             clients.extend(client(&mut form, at, wire));
         }
         let (portfolio, request_id) = form.finish(portfolio.zip(request_id))?;
         let write = Write::UpsertClients(clients);
-        let answer = self.engine.apply(WriteRequest { portfolio, request_id, write }).await?;
+        let answer = self
+            .engine
+            .apply(WriteRequest {
+                portfolio,
+                request_id,
+                write,
+            })
+            .await?;
         Ok(Response::new(v1::BatchUpsertClientsResponse {
             created: answer.created,
             replaced: answer.replaced,
@@ -50,9 +60,14 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::GetClientRequest>,
     ) -> Result<Response<v1::GetClientResponse>, Status> {
-        let (book, client) = self.client(&request.get_ref().portfolio_id, &request.get_ref().client_id)?;
+        let (book, client) = self.client(
+            &request.get_ref().portfolio_id,
+            &request.get_ref().client_id,
+        )?;
         let (_, client) = book.client(&client)?;
-        Ok(Response::new(v1::GetClientResponse { client: Some(client_to_wire(client)) }))
+        Ok(Response::new(v1::GetClientResponse {
+            client: Some(client_to_wire(client)),
+        }))
     }
 
     async fn list_clients(
@@ -68,9 +83,18 @@ impl CatalogService for Api {
         let first: u32 = token::decode(&list, &request.page_token)?.unwrap_or(0);
         let book = self.engine.tenant(&portfolio)?.book();
         let mut rows = book.clients().from(first);
-        let clients = rows.by_ref().take(size).map(|(_, client)| client_to_wire(client)).collect();
-        let next_page_token = rows.next().map_or(String::new(), |(next, _)| token::encode(&list, &next));
-        Ok(Response::new(v1::ListClientsResponse { clients, next_page_token }))
+        let clients = rows
+            .by_ref()
+            .take(size)
+            .map(|(_, client)| client_to_wire(client))
+            .collect();
+        let next_page_token = rows
+            .next()
+            .map_or(String::new(), |(next, _)| token::encode(&list, &next));
+        Ok(Response::new(v1::ListClientsResponse {
+            clients,
+            next_page_token,
+        }))
     }
 
     async fn delete_client(
@@ -82,23 +106,39 @@ impl CatalogService for Api {
         let portfolio = form.portfolio(&request.portfolio_id);
         let client = form.client("client_id", &request.client_id);
         let request_id = form.request_id(&request.request_id);
-        let (portfolio, (client, request_id)) = form.finish(portfolio.zip(client.zip(request_id)))?;
+        let (portfolio, (client, request_id)) =
+            form.finish(portfolio.zip(client.zip(request_id)))?;
         let write = Write::DeleteClient(client);
-        let answer = self.engine.apply(WriteRequest { portfolio, request_id, write }).await?;
-        Ok(Response::new(v1::DeleteClientResponse { sequence: answer.sequence }))
+        let answer = self
+            .engine
+            .apply(WriteRequest {
+                portfolio,
+                request_id,
+                write,
+            })
+            .await?;
+        Ok(Response::new(v1::DeleteClientResponse {
+            sequence: answer.sequence,
+        }))
     }
 
     async fn export_client(
         &self,
         request: Request<v1::ExportClientRequest>,
     ) -> Result<Response<v1::ExportClientResponse>, Status> {
-        let (book, id) = self.client(&request.get_ref().portfolio_id, &request.get_ref().client_id)?;
+        let (book, id) = self.client(
+            &request.get_ref().portfolio_id,
+            &request.get_ref().client_id,
+        )?;
         let (number, client) = book.client(&id)?;
         let purchases = book.buckets(number).map(|bucket| {
             let product = book.products().get(bucket.product.0);
             let (month, last_date) = match bucket.slot {
                 Slot::SetTicket => (String::new(), String::new()),
-                Slot::Month(month) => (month.to_string(), month.day(bucket.last_day_of_month).to_string()),
+                Slot::Month(month) => (
+                    month.to_string(),
+                    month.day(bucket.last_day_of_month).to_string(),
+                ),
             };
             v1::PurchaseRecord {
                 product_id: product.map_or(String::new(), |product| product.id.to_string()),
@@ -112,7 +152,11 @@ impl CatalogService for Api {
         Ok(Response::new(v1::ExportClientResponse {
             client: Some(client_to_wire(client)),
             purchases: purchases.collect(),
-            events: book.events(number).iter().map(|event| event_to_wire(&id, event)).collect(),
+            events: book
+                .events(number)
+                .iter()
+                .map(|event| event_to_wire(&id, event))
+                .collect(),
         }))
     }
 
@@ -132,13 +176,23 @@ impl CatalogService for Api {
                 break;
             }
             if !seen.insert(&wire.product_id) {
-                form.refuse(format!("products[{at}].product_id"), format!("names '{}' a second time", wire.product_id));
+                form.refuse(
+                    format!("products[{at}].product_id"),
+                    format!("names '{}' a second time", wire.product_id),
+                );
             }
             products.extend(product(&mut form, at, wire));
         }
         let (portfolio, request_id) = form.finish(portfolio.zip(request_id))?;
         let write = Write::UpsertProducts(products);
-        let answer = self.engine.apply(WriteRequest { portfolio, request_id, write }).await?;
+        let answer = self
+            .engine
+            .apply(WriteRequest {
+                portfolio,
+                request_id,
+                write,
+            })
+            .await?;
         Ok(Response::new(v1::BatchUpsertProductsResponse {
             created: answer.created,
             replaced: answer.replaced,
@@ -156,7 +210,9 @@ impl CatalogService for Api {
         let (portfolio, product) = form.finish(portfolio.zip(product))?;
         let book = self.engine.tenant(&portfolio)?.book();
         let (_, product) = book.product(&product)?;
-        Ok(Response::new(v1::GetProductResponse { product: Some(product_to_wire(product)) }))
+        Ok(Response::new(v1::GetProductResponse {
+            product: Some(product_to_wire(product)),
+        }))
     }
 
     async fn list_products(
@@ -172,9 +228,18 @@ impl CatalogService for Api {
         let first: u32 = token::decode(&list, &request.page_token)?.unwrap_or(0);
         let book = self.engine.tenant(&portfolio)?.book();
         let mut rows = book.products().from(first);
-        let products = rows.by_ref().take(size).map(|(_, product)| product_to_wire(product)).collect();
-        let next_page_token = rows.next().map_or(String::new(), |(next, _)| token::encode(&list, &next));
-        Ok(Response::new(v1::ListProductsResponse { products, next_page_token }))
+        let products = rows
+            .by_ref()
+            .take(size)
+            .map(|(_, product)| product_to_wire(product))
+            .collect();
+        let next_page_token = rows
+            .next()
+            .map_or(String::new(), |(next, _)| token::encode(&list, &next));
+        Ok(Response::new(v1::ListProductsResponse {
+            products,
+            next_page_token,
+        }))
     }
 
     async fn delete_product(
@@ -186,10 +251,20 @@ impl CatalogService for Api {
         let portfolio = form.portfolio(&request.portfolio_id);
         let product = form.product("product_id", &request.product_id);
         let request_id = form.request_id(&request.request_id);
-        let (portfolio, (product, request_id)) = form.finish(portfolio.zip(product.zip(request_id)))?;
+        let (portfolio, (product, request_id)) =
+            form.finish(portfolio.zip(product.zip(request_id)))?;
         let write = Write::DeleteProduct(product);
-        let answer = self.engine.apply(WriteRequest { portfolio, request_id, write }).await?;
-        Ok(Response::new(v1::DeleteProductResponse { sequence: answer.sequence }))
+        let answer = self
+            .engine
+            .apply(WriteRequest {
+                portfolio,
+                request_id,
+                write,
+            })
+            .await?;
+        Ok(Response::new(v1::DeleteProductResponse {
+            sequence: answer.sequence,
+        }))
     }
 
     async fn record_client_events(
@@ -210,14 +285,27 @@ impl CatalogService for Api {
         }
         let (portfolio, request_id) = form.finish(portfolio.zip(request_id))?;
         let write = Write::RecordEvents(events);
-        let answer = self.engine.apply(WriteRequest { portfolio, request_id, write }).await?;
-        Ok(Response::new(v1::RecordClientEventsResponse { sequence: answer.sequence }))
+        let answer = self
+            .engine
+            .apply(WriteRequest {
+                portfolio,
+                request_id,
+                write,
+            })
+            .await?;
+        Ok(Response::new(v1::RecordClientEventsResponse {
+            sequence: answer.sequence,
+        }))
     }
 }
 
 impl Api {
     /// The book of a portfolio, and the id of a client that the request names.
-    pub(super) fn client(&self, portfolio: &str, client: &str) -> Result<(std::sync::Arc<Book>, ClientId), Status> {
+    pub(super) fn client(
+        &self,
+        portfolio: &str,
+        client: &str,
+    ) -> Result<(std::sync::Arc<Book>, ClientId), Status> {
         let mut form = Form::default();
         let portfolio = form.portfolio(portfolio);
         let client = form.client("client_id", client);
@@ -233,14 +321,23 @@ fn client(form: &mut Form, at: usize, wire: &v1::Client) -> Option<Client> {
     let owner = form.text(field("owner"), &wire.owner);
     let attributes = form.attributes(&field("attributes"), &wire.attributes);
     if wire.excluded_product_ids.len() > MAX_EXCLUDED_PRODUCTS {
-        form.refuse(field("excluded_product_ids"), format!("has more than {MAX_EXCLUDED_PRODUCTS} entries"));
+        form.refuse(
+            field("excluded_product_ids"),
+            format!("has more than {MAX_EXCLUDED_PRODUCTS} entries"),
+        );
         return None;
     }
     let mut excluded_products = BTreeSet::new();
     for (nth, raw) in wire.excluded_product_ids.iter().enumerate() {
         excluded_products.extend(form.product(field(&format!("excluded_product_ids[{nth}]")), raw));
     }
-    let client = Client { id: id?, name: name?, owner: owner?, attributes: attributes?, excluded_products };
+    let client = Client {
+        id: id?,
+        name: name?,
+        owner: owner?,
+        attributes: attributes?,
+        excluded_products,
+    };
     let bytes = client.size_bytes();
     if bytes > MAX_CLIENT_BYTES {
         form.refuse(
@@ -261,10 +358,15 @@ fn product(form: &mut Form, at: usize, wire: &v1::Product) -> Option<Product> {
     if wire.list_price_minor.is_some_and(|price| price < 0) {
         form.refuse(field("list_price_minor"), "must not be negative");
     }
-    let upgrade_of = form.optional_product(field("upgrade_of_product_id"), &wire.upgrade_of_product_id);
+    let upgrade_of =
+        form.optional_product(field("upgrade_of_product_id"), &wire.upgrade_of_product_id);
     let needs_product = form.optional_product(field("needs_product_id"), &wire.needs_product_id);
     let own_id: Option<&ProductId> = id.as_ref();
-    if own_id.is_some() && needs_product.as_ref().is_some_and(|needs| needs.as_ref() == own_id) {
+    if own_id.is_some()
+        && needs_product
+            .as_ref()
+            .is_some_and(|needs| needs.as_ref() == own_id)
+    {
         form.refuse(field("needs_product_id"), "names the product itself");
     }
     Some(Product {
@@ -288,14 +390,20 @@ fn event(form: &mut Form, at: usize, wire: &v1::ClientEvent) -> Option<(ClientId
         Ok(v1::ClientEventKind::Contact) => Some(ClientEventKind::Contact),
         Ok(v1::ClientEventKind::Contract) => Some(ClientEventKind::Contract),
         Ok(v1::ClientEventKind::Unspecified) | Err(_) => {
-            form.refuse(field("kind"), "must be one of COMPLAINT_OPENED, COMPLAINT_CLOSED, CONTACT, CONTRACT");
+            form.refuse(
+                field("kind"),
+                "must be one of COMPLAINT_OPENED, COMPLAINT_CLOSED, CONTACT, CONTRACT",
+            );
             None
         }
     };
     let day = form.day(field("date"), &wire.date);
     let end_day = match (wire.end_date.as_str(), kind) {
         ("", Some(ClientEventKind::Contract)) => {
-            form.refuse(field("end_date"), "must be given for a contract: its last day, YYYY-MM-DD");
+            form.refuse(
+                field("end_date"),
+                "must be given for a contract: its last day, YYYY-MM-DD",
+            );
             None
         }
         ("", _) => Some(None),
@@ -311,7 +419,12 @@ fn event(form: &mut Form, at: usize, wire: &v1::ClientEvent) -> Option<(ClientId
         form.refuse(field("end_date"), "is before the date");
     }
     let note = form.text(field("note"), &wire.note);
-    let event = ClientEvent { kind: kind?, day: day?, end_day: end_day?, note: note? };
+    let event = ClientEvent {
+        kind: kind?,
+        day: day?,
+        end_day: end_day?,
+        note: note?,
+    };
     Some((client?, event))
 }
 
@@ -328,7 +441,11 @@ fn client_to_wire(client: &Client) -> v1::Client {
         name: client.name.to_string(),
         owner: client.owner.to_string(),
         attributes: attributes.collect(),
-        excluded_product_ids: client.excluded_products.iter().map(ToString::to_string).collect(),
+        excluded_product_ids: client
+            .excluded_products
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 

@@ -30,16 +30,29 @@ impl Compute {
         &self,
         work: impl FnOnce() -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
-        let busy = || Status::resource_exhausted("too many requests are waiting; send it again in a moment");
-        let _admitted = self.admitted.clone().try_acquire_owned().map_err(|_| busy())?;
-        let running = self.running.clone().acquire_owned().await.map_err(|_| busy())?;
+        let busy = || {
+            Status::resource_exhausted("too many requests are waiting; send it again in a moment")
+        };
+        let _admitted = self
+            .admitted
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| busy())?;
+        let running = self
+            .running
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| busy())?;
         let done = tokio::task::spawn_blocking(move || {
             let _running = running;
             work()
         });
         done.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a computation stopped short");
-            Err(Status::internal("the computation stopped short; the log of the server has the details"))
+            Err(Status::internal(
+                "the computation stopped short; the log of the server has the details",
+            ))
         })
     }
 }

@@ -24,7 +24,8 @@ impl Form {
     /// Names a violation.
     pub(super) fn refuse(&mut self, field: impl Into<String>, reason: impl ToString) {
         if self.violations.len() < NAMED {
-            self.violations.push(Violation::new(field, reason.to_string()));
+            self.violations
+                .push(Violation::new(field, reason.to_string()));
         }
     }
 
@@ -34,7 +35,11 @@ impl Form {
     }
 
     /// A value that parsed, or a violation of the field.
-    pub(super) fn take<T, E: ToString>(&mut self, field: impl Into<String>, parsed: Result<T, E>) -> Option<T> {
+    pub(super) fn take<T, E: ToString>(
+        &mut self,
+        field: impl Into<String>,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
         match parsed {
             Ok(value) => Some(value),
             Err(error) => {
@@ -68,7 +73,11 @@ impl Form {
     }
 
     /// A product's id that need not be there.
-    pub(super) fn optional_product(&mut self, field: impl Into<String>, raw: &str) -> Option<Option<ProductId>> {
+    pub(super) fn optional_product(
+        &mut self,
+        field: impl Into<String>,
+        raw: &str,
+    ) -> Option<Option<ProductId>> {
         if raw.is_empty() {
             return Some(None);
         }
@@ -86,7 +95,11 @@ impl Form {
     }
 
     /// A share that need not be there.
-    pub(super) fn optional_share(&mut self, field: impl Into<String>, raw: Option<f64>) -> Option<Option<Share>> {
+    pub(super) fn optional_share(
+        &mut self,
+        field: impl Into<String>,
+        raw: Option<f64>,
+    ) -> Option<Option<Share>> {
         match raw {
             None => Some(None),
             Some(raw) => self.take(field, Share::parse(raw)).map(Some),
@@ -107,7 +120,11 @@ impl Form {
     }
 
     /// A sale's name; empty is none.
-    pub(super) fn sale_id(&mut self, field: impl Into<String>, raw: &str) -> Option<Option<SaleId>> {
+    pub(super) fn sale_id(
+        &mut self,
+        field: impl Into<String>,
+        raw: &str,
+    ) -> Option<Option<SaleId>> {
         self.optional_id(field, raw, SaleId::parse)
     }
 
@@ -131,7 +148,10 @@ impl Form {
     ) -> Option<BTreeMap<Text, Attribute>> {
         if raw.len() > crate::domain::MAX_ATTRIBUTES {
             let most = crate::domain::MAX_ATTRIBUTES;
-            self.refuse(field, format!("has {} entries; at most {most} are kept", raw.len()));
+            self.refuse(
+                field,
+                format!("has {} entries; at most {most} are kept", raw.len()),
+            );
             return None;
         }
         let mut attributes = BTreeMap::new();
@@ -142,7 +162,9 @@ impl Form {
             }
             let name = self.text(&field, name);
             let value = match &value.value {
-                Some(v1::attribute_value::Value::Text(text)) => self.text(&field, text).map(Attribute::Text),
+                Some(v1::attribute_value::Value::Text(text)) => {
+                    self.text(&field, text).map(Attribute::Text)
+                }
                 Some(v1::attribute_value::Value::Number(number)) if number.is_finite() => {
                     Some(Attribute::Number(*number))
                 }
@@ -167,7 +189,10 @@ impl Form {
         match items.len() {
             0 => self.refuse(field, "must not be empty"),
             1..=MAX_BATCH => {}
-            more => self.refuse(field, format!("has {more} items; send at most {MAX_BATCH} in one request")),
+            more => self.refuse(
+                field,
+                format!("has {more} items; send at most {MAX_BATCH} in one request"),
+            ),
         }
     }
 
@@ -177,7 +202,10 @@ impl Form {
             0 => default,
             size if size <= most => size,
             size => {
-                self.refuse(field, format!("is {size}; at most {most} are answered at once"));
+                self.refuse(
+                    field,
+                    format!("is {size}; at most {most} are answered at once"),
+                );
                 default
             }
         }

@@ -88,8 +88,16 @@ impl Bound {
 
     /// Answers until `shutdown` says to stop; then takes no new call, finishes those under way
     /// (for at most [`Limits::drain`]) and returns.
-    pub async fn serve(self, engine: Arc<Engine>, limits: Limits, shutdown: Shutdown) -> Result<(), ServeError> {
-        let api = Api { engine: engine.clone(), compute: Compute::new(limits.compute_threads) };
+    pub async fn serve(
+        self,
+        engine: Arc<Engine>,
+        limits: Limits,
+        shutdown: Shutdown,
+    ) -> Result<(), ServeError> {
+        let api = Api {
+            engine: engine.clone(),
+            compute: Compute::new(limits.compute_threads),
+        };
         let (health, health_service) = tonic_health::server::health_reporter();
         let watched = tokio::spawn(watch_health(engine, health, shutdown.clone()));
         let reflection = tonic_reflection::server::Builder::configure()
@@ -103,7 +111,9 @@ impl Bound {
             .layer(GrpcWebLayer::new())
             .add_service(health_service)
             .add_service(reflection)
-            .add_service(PortfolioServiceServer::new(api.clone()).max_decoding_message_size(message))
+            .add_service(
+                PortfolioServiceServer::new(api.clone()).max_decoding_message_size(message),
+            )
             .add_service(CatalogServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(TicketServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(RecommendationServiceServer::new(api).max_decoding_message_size(message));
@@ -127,7 +137,11 @@ impl Bound {
 
 /// Reports each service as serving, those that write as not serving while the store is read-only,
 /// and all as not serving from shutdown on.
-async fn watch_health(engine: Arc<Engine>, health: tonic_health::server::HealthReporter, shutdown: Shutdown) {
+async fn watch_health(
+    engine: Arc<Engine>,
+    health: tonic_health::server::HealthReporter,
+    shutdown: Shutdown,
+) {
     use tonic_health::ServingStatus::{NotServing, Serving};
     let writing = [
         <PortfolioServiceServer<Api> as tonic::server::NamedService>::NAME,
@@ -139,7 +153,11 @@ async fn watch_health(engine: Arc<Engine>, health: tonic_health::server::HealthR
     health.set_service_status(reading, Serving).await;
     let mut last = None;
     loop {
-        let status = if engine.is_read_only() { NotServing } else { Serving };
+        let status = if engine.is_read_only() {
+            NotServing
+        } else {
+            Serving
+        };
         if last != Some(status) {
             for name in writing {
                 health.set_service_status(name, status).await;

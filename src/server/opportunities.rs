@@ -53,13 +53,22 @@ impl Writer<'_> {
             priority_minor: opportunity.priority_minor.round() as i64,
             neighbours: opportunity.neighbours,
             neighbours_buying: opportunity.neighbours_buying,
-            reason: reason(opportunity, name, portfolio.currency, portfolio.period, self.language),
+            reason: reason(
+                opportunity,
+                name,
+                portfolio.currency,
+                portfolio.period,
+                self.language,
+            ),
         }
     }
 
     /// Why there may be fewer rows than expected.
     pub(super) fn notices(&self, shortfalls: &BTreeSet<Shortfall>) -> Vec<v1::Notice> {
-        shortfalls.iter().map(|shortfall| self.notice(*shortfall)).collect()
+        shortfalls
+            .iter()
+            .map(|shortfall| self.notice(*shortfall))
+            .collect()
     }
 
     fn notice(&self, shortfall: Shortfall) -> v1::Notice {
@@ -95,15 +104,18 @@ impl Writer<'_> {
             Language::English => english,
             Language::Portuguese => portuguese,
         };
-        v1::Notice { code: code.into(), text: text.to_owned() }
+        v1::Notice {
+            code: code.into(),
+            text: text.to_owned(),
+        }
     }
 }
 
 /// Sum of the gains.
 pub(super) fn total_gain<'a>(opportunities: impl IntoIterator<Item = &'a Opportunity>) -> i64 {
-    opportunities
-        .into_iter()
-        .fold(0_i64, |sum, opportunity| sum.saturating_add(opportunity.gain_minor))
+    opportunities.into_iter().fold(0_i64, |sum, opportunity| {
+        sum.saturating_add(opportunity.gain_minor)
+    })
 }
 
 /// A kind as the contract names it.
@@ -130,7 +142,9 @@ pub(super) fn kind(form: &mut Form, field: &str, raw: i32) -> Option<Option<Kind
 /// An order; priority where none was named.
 pub(super) fn order(form: &mut Form, raw: i32) -> Option<Order> {
     match v1::OpportunityOrder::try_from(raw) {
-        Ok(v1::OpportunityOrder::Unspecified | v1::OpportunityOrder::Priority) => Some(Order::Priority),
+        Ok(v1::OpportunityOrder::Unspecified | v1::OpportunityOrder::Priority) => {
+            Some(Order::Priority)
+        }
         Ok(v1::OpportunityOrder::Gain) => Some(Order::Gain),
         Ok(v1::OpportunityOrder::Probability) => Some(Order::Probability),
         Err(_) => {
@@ -153,11 +167,17 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
     ];
     for (name, len) in lists {
         if len > MAX_FILTER {
-            form.refuse(format!("filter.{name}"), format!("has {len} entries; at most {MAX_FILTER}"));
+            form.refuse(
+                format!("filter.{name}"),
+                format!("has {len} entries; at most {MAX_FILTER}"),
+            );
             return None;
         }
     }
-    let mut filter = Filter { min_gain_minor: wire.min_gain_minor, ..Filter::default() };
+    let mut filter = Filter {
+        min_gain_minor: wire.min_gain_minor,
+        ..Filter::default()
+    };
     for (at, raw) in wire.kinds.iter().enumerate() {
         let field = format!("filter.kinds[{at}]");
         match kind(form, &field, *raw)? {
@@ -176,7 +196,10 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
                 Some(number) => {
                     numbers.insert(ProductNo(number));
                 }
-                None => form.refuse(field, format!("names '{raw}', which the portfolio does not have")),
+                None => form.refuse(
+                    field,
+                    format!("names '{raw}', which the portfolio does not have"),
+                ),
             }
         }
         filter.products = Some(numbers);
@@ -190,16 +213,23 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
                 Some(number) => {
                     numbers.insert(ClientNo(number));
                 }
-                None => form.refuse(field, format!("names '{raw}', which the portfolio does not have")),
+                None => form.refuse(
+                    field,
+                    format!("names '{raw}', which the portfolio does not have"),
+                ),
             }
         }
         filter.clients = Some(numbers);
     }
     for (at, raw) in wire.categories.iter().enumerate() {
-        filter.categories.extend(form.text(format!("filter.categories[{at}]"), raw));
+        filter
+            .categories
+            .extend(form.text(format!("filter.categories[{at}]"), raw));
     }
     for (at, raw) in wire.owners.iter().enumerate() {
-        filter.owners.extend(form.text(format!("filter.owners[{at}]"), raw));
+        filter
+            .owners
+            .extend(form.text(format!("filter.owners[{at}]"), raw));
     }
     for (at, wire) in wire.attributes.iter().enumerate() {
         filter.attributes.extend(attribute(form, at, wire));
@@ -228,6 +258,15 @@ fn attribute(form: &mut Form, at: usize, wire: &v1::AttributeFilter) -> Option<A
         }
     }
     let name = form.text(field("name"), &wire.name);
-    let values = wire.values.iter().map(|raw| form.text(field("values"), raw)).collect::<Option<_>>();
-    Some(AttributeFilter { name: name?, values: values?, min: wire.min, max: wire.max })
+    let values = wire
+        .values
+        .iter()
+        .map(|raw| form.text(field("values"), raw))
+        .collect::<Option<_>>();
+    Some(AttributeFilter {
+        name: name?,
+        values: values?,
+        min: wire.min,
+        max: wire.max,
+    })
 }

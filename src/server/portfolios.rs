@@ -6,9 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::form::Form;
 use super::{Api, token};
-use crate::domain::{
-    Currency, Language, Period, Portfolio, PortfolioId, Text, WindowMonths,
-};
+use crate::domain::{Currency, Language, Period, Portfolio, PortfolioId, Text, WindowMonths};
 use crate::engine::{Book, PortfolioPatch, Refusal, Write, WriteRequest};
 use crate::wire::v1;
 use crate::wire::v1::portfolio_service_server::PortfolioService;
@@ -79,7 +77,10 @@ impl PortfolioService for Api {
             Some(last) if more => token::encode("portfolios", &last.portfolio_id),
             _ => String::new(),
         };
-        Ok(Response::new(v1::ListPortfoliosResponse { portfolios, next_page_token }))
+        Ok(Response::new(v1::ListPortfoliosResponse {
+            portfolios,
+            next_page_token,
+        }))
     }
 
     async fn update_portfolio(
@@ -89,14 +90,21 @@ impl PortfolioService for Api {
         let request = request.into_inner();
         let wire = request.portfolio.unwrap_or_default();
         let mut form = Form::default();
-        let id = form.take("portfolio.portfolio_id", PortfolioId::parse(&wire.portfolio_id));
+        let id = form.take(
+            "portfolio.portfolio_id",
+            PortfolioId::parse(&wire.portfolio_id),
+        );
         let request_id = form.request_id(&request.request_id);
         let patch = patch(&mut form, &wire, &request.update_fields);
         let (id, (request_id, patch)) = form.finish(id.zip(request_id.zip(patch)))?;
         let write = Write::UpdatePortfolio(patch);
         let answer = self
             .engine
-            .apply(WriteRequest { portfolio: id.clone(), request_id, write })
+            .apply(WriteRequest {
+                portfolio: id.clone(),
+                request_id,
+                write,
+            })
             .await?;
         let book = self.engine.tenant(&id)?.book();
         Ok(Response::new(v1::UpdatePortfolioResponse {
@@ -113,13 +121,22 @@ impl PortfolioService for Api {
         let id = form.portfolio(&request.get_ref().portfolio_id);
         let portfolio = form.finish(id)?;
         let write = Write::DeletePortfolio;
-        self.engine.apply(WriteRequest { portfolio, request_id: None, write }).await?;
+        self.engine
+            .apply(WriteRequest {
+                portfolio,
+                request_id: None,
+                write,
+            })
+            .await?;
         Ok(Response::new(v1::DeletePortfolioResponse {}))
     }
 }
 
 fn portfolio(form: &mut Form, wire: v1::Portfolio) -> Option<Portfolio> {
-    let id = form.take("portfolio.portfolio_id", PortfolioId::parse(&wire.portfolio_id));
+    let id = form.take(
+        "portfolio.portfolio_id",
+        PortfolioId::parse(&wire.portfolio_id),
+    );
     let name = form.text("portfolio.name", &wire.name);
     let currency = form.take("portfolio.currency", Currency::parse(&wire.currency));
     let period = period(form, wire.period);
@@ -145,9 +162,15 @@ fn portfolio(form: &mut Form, wire: v1::Portfolio) -> Option<Portfolio> {
     })
 }
 
-fn overrides(form: &mut Form, wire: &v1::Portfolio) -> Option<std::collections::BTreeMap<Text, f64>> {
+fn overrides(
+    form: &mut Form,
+    wire: &v1::Portfolio,
+) -> Option<std::collections::BTreeMap<Text, f64>> {
     if wire.recipe_overrides.len() > MAX_OVERRIDES {
-        form.refuse("portfolio.recipe_overrides", format!("has more than {MAX_OVERRIDES} entries"));
+        form.refuse(
+            "portfolio.recipe_overrides",
+            format!("has more than {MAX_OVERRIDES} entries"),
+        );
     }
     let entry = |(name, value): (&String, &f64)| {
         let field = format!("portfolio.recipe_overrides[{name:?}]");
@@ -156,12 +179,19 @@ fn overrides(form: &mut Form, wire: &v1::Portfolio) -> Option<std::collections::
         }
         Some((form.text(&field, name)?, *value))
     };
-    wire.recipe_overrides.iter().take(MAX_OVERRIDES).map(entry).collect()
+    wire.recipe_overrides
+        .iter()
+        .take(MAX_OVERRIDES)
+        .map(entry)
+        .collect()
 }
 
 fn patch(form: &mut Form, wire: &v1::Portfolio, fields: &[String]) -> Option<PortfolioPatch> {
     if fields.is_empty() {
-        form.refuse("update_fields", "must name the fields to change, for example window_months");
+        form.refuse(
+            "update_fields",
+            "must name the fields to change, for example window_months",
+        );
     }
     let mut patch = PortfolioPatch::default();
     for field in fields {
@@ -232,7 +262,9 @@ fn to_wire(portfolio: &Portfolio) -> v1::Portfolio {
         window_months: portfolio.window.get(),
         language: language.into(),
         recipe: portfolio.recipe.to_string(),
-        recipe_overrides: overrides.map(|(name, value)| (name.to_string(), *value)).collect(),
+        recipe_overrides: overrides
+            .map(|(name, value)| (name.to_string(), *value))
+            .collect(),
     }
 }
 
@@ -258,7 +290,9 @@ pub(super) fn same_currency(book: &Book, currency: Option<Currency>) -> Result<(
     match currency {
         Some(other) if other != own => {
             let reason = format!("is {other}; the amounts of this portfolio are {own}");
-            Err(Refusal::Invalid(vec![crate::domain::Violation::new("currency", reason)]))
+            Err(Refusal::Invalid(vec![crate::domain::Violation::new(
+                "currency", reason,
+            )]))
         }
         _ => Ok(()),
     }

@@ -15,7 +15,9 @@ use super::form::Form;
 use super::opportunities::{Writer, filter, kind, order, total_gain};
 use super::portfolios::language;
 use super::{Api, receipts, token};
-use crate::domain::{ClientId, Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Violation};
+use crate::domain::{
+    ClientId, Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Violation,
+};
 use crate::engine::{Advice, Book, Refusal, Scored, Supposed, Tenant};
 use crate::pipeline::{Filter, Order};
 use crate::wire::v1;
@@ -92,18 +94,29 @@ impl RecommendationService for Api {
             };
             let book = &scored.moment.book;
             let found = select(&scored, &wanted, order)?;
-            let given = place.map_or(0, |place| place.given as usize).min(found.len());
+            let given = place
+                .map_or(0, |place| place.given as usize)
+                .min(found.len());
             let page = &found[given..(given + size).min(found.len())];
             let next_page_token = match given + page.len() < found.len() {
                 true => {
-                    let place = Place { list: tenant.pin(&scored), given: (given + page.len()) as u64 };
+                    let place = Place {
+                        list: tenant.pin(&scored),
+                        given: (given + page.len()) as u64,
+                    };
                     token::encode(&list, &place)
                 }
                 false => String::new(),
             };
-            let writer = Writer { book, language: language.unwrap_or(book.portfolio().language) };
+            let writer = Writer {
+                book,
+                language: language.unwrap_or(book.portfolio().language),
+            };
             Ok(v1::ListOpportunitiesResponse {
-                opportunities: page.iter().map(|row| writer.opportunity(row, false)).collect(),
+                opportunities: page
+                    .iter()
+                    .map(|row| writer.opportunity(row, false))
+                    .collect(),
                 next_page_token,
                 total_size: found.len() as u64,
                 total_gain_minor: total_gain(found.iter().copied()),
@@ -216,7 +229,10 @@ impl RecommendationService for Api {
                     size_ratio: similar.size_ratio,
                 })
             });
-            let writer = Writer { book, language: book.portfolio().language };
+            let writer = Writer {
+                book,
+                language: book.portfolio().language,
+            };
             Ok(v1::FindSimilarClientsResponse {
                 clients: clients.collect(),
                 notices: writer.notices(&shortfalls),
@@ -246,13 +262,21 @@ impl RecommendationService for Api {
         self.compute(move || {
             let moment = tenant.moment();
             let book = &moment.book;
-            let client = client.map(|id| book.client(&id).map(|(number, _)| number)).transpose()?;
+            let client = client
+                .map(|id| book.client(&id).map(|(number, _)| number))
+                .transpose()?;
             let mut numbered = Vec::with_capacity(tickets.len());
             for (at, (product, ticket_minor)) in tickets.iter().enumerate() {
-                let (number, _) = book.product(product).map_err(|_| unknown_product(at, product))?;
+                let (number, _) = book
+                    .product(product)
+                    .map_err(|_| unknown_product(at, product))?;
                 numbered.push((number, *ticket_minor));
             }
-            let supposed = Supposed { client, tickets: numbered, attributes };
+            let supposed = Supposed {
+                client,
+                tickets: numbered,
+                attributes,
+            };
             let advice = tenant.suppose(&moment, &supposed)?;
             let answer = Shown::of(book, language, advice, rows, client.is_none());
             Ok(v1::RecommendWhatIfResponse {
@@ -271,7 +295,12 @@ impl RecommendationService for Api {
 
 impl Api {
     /// The portfolio that a request is for, once all its fields are read.
-    fn open<T>(&self, form: Form, portfolio: Option<PortfolioId>, rest: Option<T>) -> Result<(Arc<Tenant>, T), Status> {
+    fn open<T>(
+        &self,
+        form: Form,
+        portfolio: Option<PortfolioId>,
+        rest: Option<T>,
+    ) -> Result<(Arc<Tenant>, T), Status> {
         let (portfolio, rest) = form.finish(portfolio.zip(rest))?;
         Ok((self.engine.tenant(&portfolio)?, rest))
     }
@@ -296,18 +325,34 @@ struct Shown {
 
 impl Shown {
     /// Upsell by gain, cross-sell by priority, at most `rows` of each.
-    fn of(book: &Book, language: Option<Language>, advice: Advice, rows: usize, supposed: bool) -> Self {
-        let writer = Writer { book, language: language.unwrap_or(book.portfolio().language) };
+    fn of(
+        book: &Book,
+        language: Option<Language>,
+        advice: Advice,
+        rows: usize,
+        supposed: bool,
+    ) -> Self {
+        let writer = Writer {
+            book,
+            language: language.unwrap_or(book.portfolio().language),
+        };
         let of_kind = |kind: Kind, order: Order| {
-            let mut list: Vec<&Opportunity> =
-                advice.opportunities.iter().filter(|row| row.kind == kind).collect();
+            let mut list: Vec<&Opportunity> = advice
+                .opportunities
+                .iter()
+                .filter(|row| row.kind == kind)
+                .collect();
             list.sort_by(|a, b| order.compare(a, b));
             list.truncate(rows);
             list
         };
         let upsell = of_kind(Kind::Upsell, Order::Gain);
         let cross_sell = of_kind(Kind::CrossSell, Order::Priority);
-        let written = |rows: &[&Opportunity]| rows.iter().map(|row| writer.opportunity(row, supposed)).collect();
+        let written = |rows: &[&Opportunity]| {
+            rows.iter()
+                .map(|row| writer.opportunity(row, supposed))
+                .collect()
+        };
         Self {
             currency: book.portfolio().currency.to_string(),
             upsell_total_minor: total_gain(upsell.iter().copied()),
@@ -322,7 +367,14 @@ impl Shown {
 /// Supposed tickets, by the caller's ids.
 fn supposed_tickets(form: &mut Form, tickets: &[v1::TicketToSet]) -> Vec<(ProductId, i64)> {
     if tickets.len() > super::form::MAX_BATCH {
-        form.refuse("tickets", format!("has {} items; at most {}", tickets.len(), super::form::MAX_BATCH));
+        form.refuse(
+            "tickets",
+            format!(
+                "has {} items; at most {}",
+                tickets.len(),
+                super::form::MAX_BATCH
+            ),
+        );
         return Vec::new();
     }
     let mut seen = BTreeSet::new();
@@ -330,10 +382,16 @@ fn supposed_tickets(form: &mut Form, tickets: &[v1::TicketToSet]) -> Vec<(Produc
     for (at, wire) in tickets.iter().enumerate() {
         let field = |name: &str| format!("tickets[{at}].{name}");
         if !(0..=MAX_AMOUNT_MINOR).contains(&wire.ticket_minor) {
-            form.refuse(field("ticket_minor"), format!("must be from 0 to {MAX_AMOUNT_MINOR} minor units"));
+            form.refuse(
+                field("ticket_minor"),
+                format!("must be from 0 to {MAX_AMOUNT_MINOR} minor units"),
+            );
         }
         if !wire.client_id.is_empty() {
-            form.refuse(field("client_id"), "must be left empty: the tickets are those of one supposed client");
+            form.refuse(
+                field("client_id"),
+                "must be left empty: the tickets are those of one supposed client",
+            );
         }
         if let Some(product) = form.product(field("product_id"), &wire.product_id) {
             if !seen.insert(product.clone()) {
@@ -347,22 +405,33 @@ fn supposed_tickets(form: &mut Form, tickets: &[v1::TicketToSet]) -> Vec<(Produc
 
 fn unknown_product(at: usize, product: &ProductId) -> Refusal {
     let reason = format!("names the product '{product}', which is not in the portfolio");
-    Refusal::Invalid(vec![Violation::new(format!("tickets[{at}].product_id"), reason)])
+    Refusal::Invalid(vec![Violation::new(
+        format!("tickets[{at}].product_id"),
+        reason,
+    )])
 }
 
 fn expired() -> Refusal {
-    let reason = "was given too long ago, or before the server restarted; ask for the first page again";
+    let reason =
+        "was given too long ago, or before the server restarted; ask for the first page again";
     Refusal::Invalid(vec![Violation::new("page_token", reason)])
 }
 
 /// A list by everything that tells it from another.
 fn list_name(portfolio: &str, filter: &v1::OpportunityFilter, order: Order) -> String {
-    format!("opportunities of {portfolio} by {order:?} where {:02x?}", filter.encode_to_vec())
+    format!(
+        "opportunities of {portfolio} by {order:?} where {:02x?}",
+        filter.encode_to_vec()
+    )
 }
 
 /// The opportunities that are asked for, in order. Cost: the clients, products and opportunities of
 /// the portfolio, and a sort of what was found unless it is by priority.
-fn select<'a>(scored: &'a Scored, wanted: &v1::OpportunityFilter, order: Order) -> Result<Vec<&'a Opportunity>, Status> {
+fn select<'a>(
+    scored: &'a Scored,
+    wanted: &v1::OpportunityFilter,
+    order: Order,
+) -> Result<Vec<&'a Opportunity>, Status> {
     let book = &scored.moment.book;
     let mut form = Form::default();
     let filter: Option<Filter> = filter(&mut form, book, wanted);
@@ -373,7 +442,8 @@ fn select<'a>(scored: &'a Scored, wanted: &v1::OpportunityFilter, order: Order) 
     }
     let mut products = vec![false; book.products().numbers()];
     for (number, product) in book.products().from(0) {
-        products[number as usize] = filter.admits_product(crate::domain::ProductNo(number), product);
+        products[number as usize] =
+            filter.admits_product(crate::domain::ProductNo(number), product);
     }
     let admitted = |row: &&Opportunity| {
         clients[row.client.index()] && products[row.product.index()] && filter.admits(row)
@@ -393,9 +463,15 @@ async fn stream_rows(
 ) {
     let book = &scored.moment.book;
     for rows in rows.chunks(STREAM_CHUNK) {
-        let writer = Writer { book, language: language.unwrap_or(book.portfolio().language) };
+        let writer = Writer {
+            book,
+            language: language.unwrap_or(book.portfolio().language),
+        };
         let message = v1::StreamOpportunitiesResponse {
-            opportunities: rows.iter().map(|row| writer.opportunity(row, false)).collect(),
+            opportunities: rows
+                .iter()
+                .map(|row| writer.opportunity(row, false))
+                .collect(),
             currency: book.portfolio().currency.to_string(),
             sequence: book.sequence(),
         };

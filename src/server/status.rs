@@ -18,17 +18,28 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Status {
             }
             let text = match violations.first() {
                 Some(first) if violations.len() == 1 => format!("{} {}", first.field, first.reason),
-                Some(first) => format!("{} {} (and {} more fields)", first.field, first.reason, violations.len() - 1),
+                Some(first) => format!(
+                    "{} {} (and {} more fields)",
+                    first.field,
+                    first.reason,
+                    violations.len() - 1
+                ),
                 None => text,
             };
             Status::with_error_details(Code::InvalidArgument, text, details)
         }
         Refusal::NotFound { what, id } => {
-            let details = ErrorDetails::with_resource_info(*what, id, "", "ids are compared byte by byte");
+            let details =
+                ErrorDetails::with_resource_info(*what, id, "", "ids are compared byte by byte");
             Status::with_error_details(Code::NotFound, text, details)
         }
         Refusal::AlreadyExists { what, id } => {
-            let details = ErrorDetails::with_resource_info(*what, id, "", "choose another id, or update the one there");
+            let details = ErrorDetails::with_resource_info(
+                *what,
+                id,
+                "",
+                "choose another id, or update the one there",
+            );
             Status::with_error_details(Code::AlreadyExists, text, details)
         }
         Refusal::Precondition(_) => Status::failed_precondition(text),

@@ -33,7 +33,12 @@ impl TicketService for Api {
         request: Request<v1::RecordSalesRequest>,
     ) -> Result<Response<v1::RecordSalesResponse>, Status> {
         let request = request.into_inner();
-        let batch = SalesBatch::read(&request.portfolio_id, &request.currency, &request.request_id, &request.sales)?;
+        let batch = SalesBatch::read(
+            &request.portfolio_id,
+            &request.currency,
+            &request.request_id,
+            &request.sales,
+        )?;
         let answer = self.record(batch).await?;
         Ok(Response::new(v1::RecordSalesResponse {
             recorded: answer.created,
@@ -79,21 +84,37 @@ impl TicketService for Api {
         let request_id = form.request_id(&request.request_id);
         form.batch("tickets", &request.tickets);
         let drafts = ticket_drafts(&mut form, &request.tickets);
-        let (portfolio, (currency, request_id)) = form.finish(portfolio.zip(currency.zip(request_id)))?;
+        let (portfolio, (currency, request_id)) =
+            form.finish(portfolio.zip(currency.zip(request_id)))?;
         same_currency(&self.engine.tenant(&portfolio)?.book(), currency)?;
         let write = Write::SetTickets(drafts);
-        let answer = self.engine.apply(WriteRequest { portfolio, request_id, write }).await?;
-        Ok(Response::new(v1::SetTicketsResponse { sequence: answer.sequence }))
+        let answer = self
+            .engine
+            .apply(WriteRequest {
+                portfolio,
+                request_id,
+                write,
+            })
+            .await?;
+        Ok(Response::new(v1::SetTicketsResponse {
+            sequence: answer.sequence,
+        }))
     }
 
     async fn get_client_tickets(
         &self,
         request: Request<v1::GetClientTicketsRequest>,
     ) -> Result<Response<v1::GetClientTicketsResponse>, Status> {
-        let (book, id) = self.client(&request.get_ref().portfolio_id, &request.get_ref().client_id)?;
+        let (book, id) = self.client(
+            &request.get_ref().portfolio_id,
+            &request.get_ref().client_id,
+        )?;
         let (client, _) = book.client(&id)?;
         let lines = book.tickets(client);
-        let total = lines.iter().map(|line| i128::from(line.ticket_minor)).sum::<i128>();
+        let total = lines
+            .iter()
+            .map(|line| i128::from(line.ticket_minor))
+            .sum::<i128>();
         Ok(Response::new(v1::GetClientTicketsResponse {
             tickets: lines.iter().map(|line| to_wire(&book, &id, line)).collect(),
             currency: book.portfolio().currency.to_string(),
@@ -126,7 +147,12 @@ struct SalesBatch {
 }
 
 impl SalesBatch {
-    fn read(portfolio: &str, currency: &str, request_id: &str, sales: &[v1::Sale]) -> Result<Self, Status> {
+    fn read(
+        portfolio: &str,
+        currency: &str,
+        request_id: &str,
+        sales: &[v1::Sale],
+    ) -> Result<Self, Status> {
         let mut form = Form::default();
         let portfolio = form.portfolio(portfolio);
         let currency = form.optional_currency(currency);
@@ -139,17 +165,35 @@ impl SalesBatch {
             }
             drafts.extend(sale_draft(&mut form, at, wire));
         }
-        let (portfolio, (currency, request_id)) = form.finish(portfolio.zip(currency.zip(request_id)))?;
-        Ok(Self { portfolio, currency, request_id, sales: drafts })
+        let (portfolio, (currency, request_id)) =
+            form.finish(portfolio.zip(currency.zip(request_id)))?;
+        Ok(Self {
+            portfolio,
+            currency,
+            request_id,
+            sales: drafts,
+        })
     }
 }
 
 impl Api {
     async fn record(&self, batch: SalesBatch) -> Result<Answer, Status> {
-        let SalesBatch { portfolio, currency, request_id, sales } = batch;
+        let SalesBatch {
+            portfolio,
+            currency,
+            request_id,
+            sales,
+        } = batch;
         same_currency(&self.engine.tenant(&portfolio)?.book(), currency)?;
         let write = Write::RecordSales(sales);
-        Ok(self.engine.apply(WriteRequest { portfolio, request_id, write }).await?)
+        Ok(self
+            .engine
+            .apply(WriteRequest {
+                portfolio,
+                request_id,
+                write,
+            })
+            .await?)
     }
 
     async fn stream_batch(
@@ -157,12 +201,20 @@ impl Api {
         portfolio: &mut Option<PortfolioId>,
         message: &v1::StreamSalesRequest,
     ) -> Result<v1::StreamSalesResponse, Status> {
-        let batch = SalesBatch::read(&message.portfolio_id, &message.currency, &message.request_id, &message.sales)?;
+        let batch = SalesBatch::read(
+            &message.portfolio_id,
+            &message.currency,
+            &message.request_id,
+            &message.sales,
+        )?;
         match portfolio {
             None => *portfolio = Some(batch.portfolio.clone()),
             Some(first) if *first != batch.portfolio => {
                 let mut form = Form::default();
-                form.refuse("portfolio_id", format!("was '{first}' before; one stream is for one portfolio"));
+                form.refuse(
+                    "portfolio_id",
+                    format!("was '{first}' before; one stream is for one portfolio"),
+                );
                 form.finish(None::<()>)?;
             }
             Some(_) => {}
@@ -193,13 +245,21 @@ fn sale_draft(form: &mut Form, at: usize, wire: &v1::Sale) -> Option<SaleDraft> 
         Err(error) => form.take(field("date"), Err(error)),
     };
     if wire.amount_minor == 0 {
-        form.refuse(field("amount_minor"), "must not be 0; send whole minor units, 700000 for 7,000.00");
+        form.refuse(
+            field("amount_minor"),
+            "must not be 0; send whole minor units, 700000 for 7,000.00",
+        );
     } else if !(-MAX_AMOUNT_MINOR..=MAX_AMOUNT_MINOR).contains(&wire.amount_minor) {
-        form.refuse(field("amount_minor"), format!("is out of range; at most {MAX_AMOUNT_MINOR} minor units either way"));
+        form.refuse(
+            field("amount_minor"),
+            format!("is out of range; at most {MAX_AMOUNT_MINOR} minor units either way"),
+        );
     }
     let quantity_milli = match wire.quantity {
         None => 0,
-        Some(quantity) if quantity.is_finite() && quantity.abs() <= MAX_QUANTITY_MILLI as f64 / 1_000.0 => {
+        Some(quantity)
+            if quantity.is_finite() && quantity.abs() <= MAX_QUANTITY_MILLI as f64 / 1_000.0 =>
+        {
             (quantity * 1_000.0).round() as i64
         }
         Some(_) => {
@@ -232,13 +292,23 @@ fn ticket_drafts(form: &mut Form, tickets: &[v1::TicketToSet]) -> Vec<TicketDraf
         let client = form.client(field("client_id"), &wire.client_id);
         let product = form.product(field("product_id"), &wire.product_id);
         if !(0..=MAX_AMOUNT_MINOR).contains(&wire.ticket_minor) {
-            form.refuse(field("ticket_minor"), format!("must be from 0 to {MAX_AMOUNT_MINOR} minor units"));
+            form.refuse(
+                field("ticket_minor"),
+                format!("must be from 0 to {MAX_AMOUNT_MINOR} minor units"),
+            );
         }
         if !seen.insert((&wire.client_id, &wire.product_id)) {
-            form.refuse(field("product_id"), "names the same client and product a second time");
+            form.refuse(
+                field("product_id"),
+                "names the same client and product a second time",
+            );
         }
         if let (Some(client), Some(product)) = (client, product) {
-            drafts.push(TicketDraft { client, product, ticket_minor: wire.ticket_minor });
+            drafts.push(TicketDraft {
+                client,
+                product,
+                ticket_minor: wire.ticket_minor,
+            });
         }
     }
     drafts
@@ -269,11 +339,17 @@ async fn export(book: Arc<Book>, answers: mpsc::Sender<Result<v1::ExportTicketsR
         }
         if tickets.len() >= EXPORT_CHUNK {
             let tickets = std::mem::take(&mut tickets);
-            if answers.send(Ok(v1::ExportTicketsResponse { tickets, sequence })).await.is_err() {
+            if answers
+                .send(Ok(v1::ExportTicketsResponse { tickets, sequence }))
+                .await
+                .is_err()
+            {
                 return;
             }
         }
     }
     // An empty export still says which moment it is of. Nobody left to hear it is no error.
-    let _ = answers.send(Ok(v1::ExportTicketsResponse { tickets, sequence })).await;
+    let _ = answers
+        .send(Ok(v1::ExportTicketsResponse { tickets, sequence }))
+        .await;
 }

@@ -60,7 +60,11 @@ mod tests {
         let token = encode("clients of a", &42_u32);
         assert_eq!(decode::<u32>("clients of a", &token).unwrap(), Some(42));
         assert_eq!(decode::<u32>("clients of a", "").unwrap(), None);
-        for (list, token) in [("clients of b", token.as_str()), ("clients of a", "AAAA"), ("clients of a", "é")] {
+        for (list, token) in [
+            ("clients of b", token.as_str()),
+            ("clients of a", "AAAA"),
+            ("clients of a", "é"),
+        ] {
             assert!(decode::<u32>(list, token).is_err());
         }
     }

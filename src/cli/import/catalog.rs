@@ -20,8 +20,16 @@ const BATCH: usize = 1_000;
 const LOOKED_AT: usize = 2_000;
 
 /// Columns of products.csv that mean something; others are passed over with a note.
-const PRODUCT_COLUMNS: [&str; 8] =
-    ["product_id", "name", "category", "margin_rate", "list_price", "active", "upgrade_of", "needs_product"];
+const PRODUCT_COLUMNS: [&str; 8] = [
+    "product_id",
+    "name",
+    "category",
+    "margin_rate",
+    "list_price",
+    "active",
+    "upgrade_of",
+    "needs_product",
+];
 /// Columns of clients.csv that are no attributes.
 const CLIENT_COLUMNS: [&str; 4] = ["client_id", "name", "owner", "excluded_products"];
 
@@ -41,7 +49,11 @@ pub(super) async fn products(
         .filter(|name| !PRODUCT_COLUMNS.contains(&name.to_lowercase().as_str()))
         .collect();
     if !unknown.is_empty() {
-        context.note(&format!("{} columns that products do not have were passed over: {}", path.display(), unknown.join(", ")));
+        context.note(&format!(
+            "{} columns that products do not have were passed over: {}",
+            path.display(),
+            unknown.join(", ")
+        ));
     }
     let decimal = decimal_of(context, path, &["list_price", "margin_rate"])?;
     let mut service = CatalogServiceClient::new(channel);
@@ -51,7 +63,9 @@ pub(super) async fn products(
     let mut outcome = Outcome::default();
     while let Some(row) = table.next_row()? {
         outcome.read += 1;
-        match row.and_then(|row| product(context, &table, decimal, &mut seen, &row).map_err(|reason| bad(&row, reason))) {
+        match row.and_then(|row| {
+            product(context, &table, decimal, &mut seen, &row).map_err(|reason| bad(&row, reason))
+        }) {
             Ok(product) => batch.push(product),
             Err(bad) => {
                 outcome.rejected += 1;
@@ -81,7 +95,9 @@ pub(super) async fn clients(
         .header()
         .iter()
         .enumerate()
-        .filter(|(_, name)| !name.is_empty() && !CLIENT_COLUMNS.contains(&name.to_lowercase().as_str()))
+        .filter(|(_, name)| {
+            !name.is_empty() && !CLIENT_COLUMNS.contains(&name.to_lowercase().as_str())
+        })
         .map(|(at, name)| (at, name.clone()))
         .collect();
     let numeric = numeric_columns(context, path, &attributes)?;
@@ -93,7 +109,8 @@ pub(super) async fn clients(
     while let Some(row) = table.next_row()? {
         outcome.read += 1;
         let client = row.and_then(|row| {
-            client(&table, &attributes, &numeric, &mut seen, &row).map_err(|reason| bad(&row, reason))
+            client(&table, &attributes, &numeric, &mut seen, &row)
+                .map_err(|reason| bad(&row, reason))
         });
         match client {
             Ok(client) => batch.push(client),
@@ -114,16 +131,27 @@ pub(super) async fn clients(
 
 /// A row that cannot be used.
 pub(super) fn bad(row: &Row, reason: String) -> BadRow {
-    BadRow { line: row.line, reason, raw: row.raw.clone() }
+    BadRow {
+        line: row.line,
+        reason,
+        raw: row.raw.clone(),
+    }
 }
 
 /// How a file writes the numbers of some columns.
-pub(super) fn decimal_of(context: &Context<'_>, path: &Path, columns: &[&str]) -> anyhow::Result<Decimal> {
+pub(super) fn decimal_of(
+    context: &Context<'_>,
+    path: &Path,
+    columns: &[&str],
+) -> anyhow::Result<Decimal> {
     if context.decimal_comma {
         return Ok(Decimal::Comma);
     }
     let mut table = Table::open(path, context.delimiter)?;
-    let columns: Vec<usize> = columns.iter().filter_map(|name| table.column(name)).collect();
+    let columns: Vec<usize> = columns
+        .iter()
+        .filter_map(|name| table.column(name))
+        .collect();
     let comma_splits = table.splits_by_comma();
     let mut values = Vec::new();
     for _ in 0..LOOKED_AT {
@@ -133,7 +161,10 @@ pub(super) fn decimal_of(context: &Context<'_>, path: &Path, columns: &[&str]) -
             Some(Ok(row)) => values.extend(columns.iter().map(|at| row.fields[*at].clone())),
         }
     }
-    Ok(amounts::guess(values.iter().map(String::as_str), comma_splits))
+    Ok(amounts::guess(
+        values.iter().map(String::as_str),
+        comma_splits,
+    ))
 }
 
 /// The attribute columns all of whose values are numbers, with how these are written.
@@ -144,7 +175,8 @@ fn numeric_columns(
 ) -> anyhow::Result<BTreeMap<usize, Decimal>> {
     let mut table = Table::open(path, context.delimiter)?;
     let comma_splits = table.splits_by_comma();
-    let mut values: BTreeMap<usize, Vec<String>> = attributes.iter().map(|(at, _)| (*at, Vec::new())).collect();
+    let mut values: BTreeMap<usize, Vec<String>> =
+        attributes.iter().map(|(at, _)| (*at, Vec::new())).collect();
     while let Some(row) = table.next_row()? {
         let Ok(row) = row else {
             continue;
@@ -162,7 +194,9 @@ fn numeric_columns(
             false => amounts::guess(values.iter().map(String::as_str), comma_splits),
         };
         // Codes such as 01310 are names, not quantities.
-        let code = |value: &String| value.len() > 1 && value.starts_with('0') && value.bytes().all(|b| b.is_ascii_digit());
+        let code = |value: &String| {
+            value.len() > 1 && value.starts_with('0') && value.bytes().all(|b| b.is_ascii_digit())
+        };
         let number = |value: &String| scaled(value, decimal, 6).is_ok() && !code(value);
         (!values.is_empty() && values.iter().all(number)).then_some((at, decimal))
     });
@@ -184,7 +218,8 @@ fn product(
     let margin_rate = match field("margin_rate") {
         "" => None,
         raw => {
-            let millionths = scaled(raw, decimal, 6).map_err(|error| format!("margin_rate '{raw}' {error}"))?;
+            let millionths =
+                scaled(raw, decimal, 6).map_err(|error| format!("margin_rate '{raw}' {error}"))?;
             let rate = millionths as f64 / 1e6;
             if !(0.0..=1.0).contains(&rate) {
                 return Err(format!("margin_rate '{raw}' must be from 0 to 1"));
@@ -216,7 +251,9 @@ fn product(
         return Err("needs_product names the product itself".into());
     }
     if !seen.insert(product_id.clone()) {
-        return Err(format!("the product '{product_id}' stands in the file already"));
+        return Err(format!(
+            "the product '{product_id}' stands in the file already"
+        ));
     }
     Ok(v1::Product {
         product_id,
@@ -250,7 +287,8 @@ fn client(
         }
         let value = match numeric.get(at) {
             Some(decimal) => {
-                let millionths = scaled(raw, *decimal, 6).map_err(|error| format!("{name} '{raw}' {error}"))?;
+                let millionths =
+                    scaled(raw, *decimal, 6).map_err(|error| format!("{name} '{raw}' {error}"))?;
                 v1::attribute_value::Value::Number(millionths as f64 / 1e6)
             }
             None => {
@@ -266,7 +304,9 @@ fn client(
         .map(str::to_owned)
         .collect();
     if !seen.insert(client_id.clone()) {
-        return Err(format!("the client '{client_id}' stands in the file already"));
+        return Err(format!(
+            "the client '{client_id}' stands in the file already"
+        ));
     }
     Ok(v1::Client {
         client_id,
@@ -292,7 +332,10 @@ async fn send_products(
         products,
         request_id: String::new(),
     };
-    service.batch_upsert_products(request).await.map_err(|status| explain(&status))?;
+    service
+        .batch_upsert_products(request)
+        .await
+        .map_err(|status| explain(&status))?;
     Ok(count)
 }
 
@@ -311,6 +354,9 @@ async fn send_clients(
         clients,
         request_id: String::new(),
     };
-    service.batch_upsert_clients(request).await.map_err(|status| explain(&status))?;
+    service
+        .batch_upsert_clients(request)
+        .await
+        .map_err(|status| explain(&status))?;
     Ok(count)
 }

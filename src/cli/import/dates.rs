@@ -26,7 +26,11 @@ pub fn parse(raw: &str, format: Option<DateFormat>) -> Result<Day, String> {
     let [a, b, c] = parts.as_slice() else {
         return compact(date).ok_or_else(refuse);
     };
-    let number = |part: &str| part.parse::<i16>().ok().filter(|_| part.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = |part: &str| {
+        part.parse::<i16>()
+            .ok()
+            .filter(|_| part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
     let (Some(first), Some(second), Some(third)) = (number(a), number(b), number(c)) else {
         return Err(refuse());
     };
@@ -45,7 +49,9 @@ pub fn parse(raw: &str, format: Option<DateFormat>) -> Result<Day, String> {
         Some(DateFormat::Dmy | DateFormat::Ymd) => day(third, second, first),
         None if first > 12 || date.contains('.') || first == second => day(third, second, first),
         None if second > 12 => day(third, first, second),
-        None => Err(format!("the date '{text}' may be day/month or month/day; say which with --date-format dmy or mdy")),
+        None => Err(format!(
+            "the date '{text}' may be day/month or month/day; say which with --date-format dmy or mdy"
+        )),
     }
 }
 
@@ -64,13 +70,31 @@ mod tests {
     #[test]
     fn dates_are_read_where_they_can_mean_one_day_only() {
         let same = Day::parse("2026-03-31").unwrap();
-        for raw in ["2026-03-31", "2026-03-31T10:00:00Z", "2026-03-31 10:00", "31/03/2026", "31.03.2026", "03/31/2026", "20260331", " 2026/03/31 "] {
+        for raw in [
+            "2026-03-31",
+            "2026-03-31T10:00:00Z",
+            "2026-03-31 10:00",
+            "31/03/2026",
+            "31.03.2026",
+            "03/31/2026",
+            "20260331",
+            " 2026/03/31 ",
+        ] {
             assert_eq!(parse(raw, None), Ok(same), "{raw}");
         }
         let may = Day::parse("2026-05-04").unwrap();
         assert_eq!(parse("04/05/2026", Some(DateFormat::Dmy)), Ok(may));
         assert_eq!(parse("05/04/2026", Some(DateFormat::Mdy)), Ok(may));
-        for raw in ["", "04/05/2026", "2026-02-30", "yesterday", "2026-13-01", "31-31-31", "é", "0000-00-00"] {
+        for raw in [
+            "",
+            "04/05/2026",
+            "2026-02-30",
+            "yesterday",
+            "2026-13-01",
+            "31-31-31",
+            "é",
+            "0000-00-00",
+        ] {
             assert!(parse(raw, None).is_err(), "{raw}");
         }
     }

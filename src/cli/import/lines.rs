@@ -32,21 +32,37 @@ pub struct Lines {
 impl Lines {
     /// Opens a file.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let file = File::open(path).with_context(|| format!("cannot open {}; check the path", path.display()))?;
-        let gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-        let raw: Box<dyn Read + Send> = if gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+        let file = File::open(path)
+            .with_context(|| format!("cannot open {}; check the path", path.display()))?;
+        let gzip = path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+        let raw: Box<dyn Read + Send> = if gzip {
+            Box::new(MultiGzDecoder::new(file))
+        } else {
+            Box::new(file)
+        };
         let mut input = BufReader::with_capacity(256 * 1024, raw);
-        let start = input.fill_buf().with_context(|| format!("cannot read {}", path.display()))?;
+        let start = input
+            .fill_buf()
+            .with_context(|| format!("cannot read {}", path.display()))?;
         if start.starts_with(b"\xef\xbb\xbf") {
             input.consume(3);
         } else if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
-            anyhow::bail!("{} is in UTF-16; save it as UTF-8 CSV and try again", path.display());
+            anyhow::bail!(
+                "{} is in UTF-16; save it as UTF-8 CSV and try again",
+                path.display()
+            );
         }
         Ok(Self::new(Box::new(input)))
     }
 
     fn new(input: Box<dyn BufRead + Send>) -> Self {
-        Self { input, line: 0, ahead: std::collections::VecDeque::new() }
+        Self {
+            input,
+            line: 0,
+            ahead: std::collections::VecDeque::new(),
+        }
     }
 
     /// The next row; empty lines are passed over.
@@ -102,7 +118,11 @@ impl Lines {
             return Ok(Some(line));
         }
         let mut text = Vec::new();
-        let read = self.input.by_ref().take(MAX_ROW_BYTES as u64 + 1).read_until(b'\n', &mut text)?;
+        let read = self
+            .input
+            .by_ref()
+            .take(MAX_ROW_BYTES as u64 + 1)
+            .read_until(b'\n', &mut text)?;
         if read == 0 {
             return Ok(None);
         }
@@ -112,7 +132,10 @@ impl Lines {
             text.truncate(200);
             self.skip_line()?;
         }
-        while text.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        while text
+            .last()
+            .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+        {
             text.pop();
         }
         Ok(Some((self.line, text, too_long)))
@@ -155,8 +178,14 @@ mod tests {
 
     #[test]
     fn quoted_line_breaks_belong_to_their_row_and_a_stray_quote_rejects_one_line() {
-        assert_eq!(rows("a,b\r\n\r\n\"x\ny\",2\n3,4"), [text(1, "a,b"), text(3, "\"x\ny\",2"), text(5, "3,4")]);
-        assert_eq!(rows("1,\"\n2,3\n4,5"), [text(1, "1,\""), text(2, "2,3"), text(3, "4,5")]);
+        assert_eq!(
+            rows("a,b\r\n\r\n\"x\ny\",2\n3,4"),
+            [text(1, "a,b"), text(3, "\"x\ny\",2"), text(5, "3,4")]
+        );
+        assert_eq!(
+            rows("1,\"\n2,3\n4,5"),
+            [text(1, "1,\""), text(2, "2,3"), text(3, "4,5")]
+        );
     }
 
     #[test]

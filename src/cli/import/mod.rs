@@ -80,7 +80,12 @@ pub struct Args {
     #[arg(long)]
     pub returns: bool,
     /// Where rejected rows go [default: rejects.csv, only made when there are any]
-    #[arg(long, value_name = "FILE", default_value = "rejects.csv", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "rejects.csv",
+        hide_default_value = true
+    )]
     pub rejects: PathBuf,
 }
 
@@ -115,7 +120,8 @@ pub async fn import(args: &Args, channel: Channel, report: bool) -> anyhow::Resu
         anyhow::bail!("nothing to import; name files with --clients, --products and --sales");
     }
     let delimiter = args.delimiter.map(u8::try_from).transpose();
-    let delimiter = delimiter.map_err(|_| anyhow::anyhow!("--delimiter must be one ASCII character"))?;
+    let delimiter =
+        delimiter.map_err(|_| anyhow::anyhow!("--delimiter must be one ASCII character"))?;
     let currency = portfolio(args, channel.clone()).await?;
     let mut rejects = Rejects::new(&args.rejects);
     let context = Context {
@@ -129,13 +135,22 @@ pub async fn import(args: &Args, channel: Channel, report: bool) -> anyhow::Resu
     };
     let mut outcomes = Vec::new();
     if let Some(path) = &args.products {
-        outcomes.push(("products", catalog::products(&context, path, channel.clone(), &mut rejects).await?));
+        outcomes.push((
+            "products",
+            catalog::products(&context, path, channel.clone(), &mut rejects).await?,
+        ));
     }
     if let Some(path) = &args.clients {
-        outcomes.push(("clients", catalog::clients(&context, path, channel.clone(), &mut rejects).await?));
+        outcomes.push((
+            "clients",
+            catalog::clients(&context, path, channel.clone(), &mut rejects).await?,
+        ));
     }
     if let Some(path) = &args.sales {
-        outcomes.push(("sales", sales::import(&context, path, channel.clone(), &mut rejects).await?));
+        outcomes.push((
+            "sales",
+            sales::import(&context, path, channel.clone(), &mut rejects).await?,
+        ));
     }
     let rejected = rejects.finish()?;
     if report {
@@ -163,7 +178,9 @@ impl Context<'_> {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(bytes);
-        if let Ok(style) = ProgressStyle::with_template("{msg:9} {wide_bar} {pos} rows {per_sec} {elapsed}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg:9} {wide_bar} {pos} rows {per_sec} {elapsed}")
+        {
             bar.set_style(style);
         }
         bar.set_message(what);
@@ -182,18 +199,26 @@ impl Context<'_> {
 async fn portfolio(args: &Args, channel: Channel) -> anyhow::Result<crate::domain::Currency> {
     let id = &args.portfolio.portfolio;
     let mut service = PortfolioServiceClient::new(channel);
-    let found = service.get_portfolio(v1::GetPortfolioRequest { portfolio_id: id.clone() }).await;
+    let found = service
+        .get_portfolio(v1::GetPortfolioRequest {
+            portfolio_id: id.clone(),
+        })
+        .await;
     let code = match found {
         Ok(answer) => {
             let own = answer.into_inner().portfolio.unwrap_or_default().currency;
             if let Some(asked) = args.currency.as_ref().filter(|asked| **asked != own) {
-                anyhow::bail!("the portfolio '{id}' is in {own}, not {asked}; import into another portfolio, or leave --currency out");
+                anyhow::bail!(
+                    "the portfolio '{id}' is in {own}, not {asked}; import into another portfolio, or leave --currency out"
+                );
             }
             own
         }
         Err(status) if status.code() == tonic::Code::NotFound => {
             let code = args.currency.clone().unwrap_or_else(|| {
-                eprintln!("note: no --currency given; the new portfolio '{id}' is in {DEFAULT_CURRENCY}");
+                eprintln!(
+                    "note: no --currency given; the new portfolio '{id}' is in {DEFAULT_CURRENCY}"
+                );
                 DEFAULT_CURRENCY.to_owned()
             });
             let period = match args.period {
@@ -208,8 +233,14 @@ async fn portfolio(args: &Args, channel: Channel) -> anyhow::Result<crate::domai
                 window_months: args.window_months,
                 ..v1::Portfolio::default()
             };
-            let request = v1::CreatePortfolioRequest { portfolio: Some(portfolio), request_id: String::new() };
-            service.create_portfolio(request).await.map_err(|status| explain(&status))?;
+            let request = v1::CreatePortfolioRequest {
+                portfolio: Some(portfolio),
+                request_id: String::new(),
+            };
+            service
+                .create_portfolio(request)
+                .await
+                .map_err(|status| explain(&status))?;
             code
         }
         Err(status) => return Err(explain(&status)),
@@ -219,26 +250,48 @@ async fn portfolio(args: &Args, channel: Channel) -> anyhow::Result<crate::domai
 
 fn print_summary(args: &Args, context: &Context<'_>, outcomes: &[(&str, Outcome)], rejected: u64) {
     for (what, outcome) in outcomes {
-        let mut line = format!("{what}: {} rows read, {} in, {} rejected", outcome.read, outcome.accepted, outcome.rejected);
+        let mut line = format!(
+            "{what}: {} rows read, {} in, {} rejected",
+            outcome.read, outcome.accepted, outcome.rejected
+        );
         if outcome.amount_minor != 0 {
             let amount = i64::try_from(outcome.amount_minor).unwrap_or(i64::MAX);
-            line.push_str(&format!(", {} {}", context.currency, context.currency.decimal(amount)));
+            line.push_str(&format!(
+                ", {} {}",
+                context.currency,
+                context.currency.decimal(amount)
+            ));
         }
         if outcome.nothing > 0 {
-            line.push_str(&format!(", {} of no money and no goods passed over", outcome.nothing));
+            line.push_str(&format!(
+                ", {} of no money and no goods passed over",
+                outcome.nothing
+            ));
         }
         if outcome.repeated > 0 {
-            line.push_str(&format!(" ({} rows were there already and were not counted again)", outcome.repeated));
+            line.push_str(&format!(
+                " ({} rows were there already and were not counted again)",
+                outcome.repeated
+            ));
         }
         println!("{line}");
     }
     if rejected > 0 {
-        println!("rejected rows, with line and reason: {}", args.rejects.display());
+        println!(
+            "rejected rows, with line and reason: {}",
+            args.rejects.display()
+        );
     }
-    println!("next: carteira pipeline --portfolio {} --limit 20", args.portfolio.portfolio);
+    println!(
+        "next: carteira pipeline --portfolio {} --limit 20",
+        args.portfolio.portfolio
+    );
 }
 
 /// The name of a file in messages and rejects.
 fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

@@ -21,12 +21,21 @@ pub struct Rejects {
 impl Rejects {
     /// Rejects for a file that is not made yet.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), writer: None, count: 0 }
+        Self {
+            path: path.to_owned(),
+            writer: None,
+            count: 0,
+        }
     }
 
     /// Adds a row of a file.
     pub fn add(&mut self, file: &Path, row: &BadRow) -> anyhow::Result<()> {
-        let place = || format!("cannot write rejected rows to {}; name another file with --rejects", self.path.display());
+        let place = || {
+            format!(
+                "cannot write rejected rows to {}; name another file with --rejects",
+                self.path.display()
+            )
+        };
         if self.writer.is_none() {
             let file = File::create(&self.path).with_context(place)?;
             let mut writer = csv::Writer::from_writer(file);
@@ -46,7 +55,9 @@ impl Rejects {
     /// Writes what waits; returns how many rows were rejected.
     pub fn finish(mut self) -> anyhow::Result<u64> {
         if let Some(mut writer) = self.writer.take() {
-            writer.flush().with_context(|| format!("cannot write {}", self.path.display()))?;
+            writer
+                .flush()
+                .with_context(|| format!("cannot write {}", self.path.display()))?;
         }
         Ok(self.count)
     }

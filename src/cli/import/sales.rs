@@ -66,7 +66,10 @@ pub(super) async fn import(
     let (read, latin) = reading.await??;
     outcome.read = read;
     if latin {
-        context.note(&format!("{} is not UTF-8 throughout; those rows were read as Latin-1", path.display()));
+        context.note(&format!(
+            "{} is not UTF-8 throughout; those rows were read as Latin-1",
+            path.display()
+        ));
     }
     if read == 0 {
         context.note(&format!("{} has a header and no rows", path.display()));
@@ -87,8 +90,16 @@ impl Known {
         let mut page_token = String::new();
         loop {
             let portfolio_id = context.portfolio.to_owned();
-            let request = v1::ListClientsRequest { portfolio_id, page_size: 1_000, page_token };
-            let page = service.list_clients(request).await.map_err(|status| explain(&status))?.into_inner();
+            let request = v1::ListClientsRequest {
+                portfolio_id,
+                page_size: 1_000,
+                page_token,
+            };
+            let page = service
+                .list_clients(request)
+                .await
+                .map_err(|status| explain(&status))?
+                .into_inner();
             clients.extend(page.clients.into_iter().map(|client| client.client_id));
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -97,8 +108,16 @@ impl Known {
         }
         loop {
             let portfolio_id = context.portfolio.to_owned();
-            let request = v1::ListProductsRequest { portfolio_id, page_size: 1_000, page_token };
-            let page = service.list_products(request).await.map_err(|status| explain(&status))?.into_inner();
+            let request = v1::ListProductsRequest {
+                portfolio_id,
+                page_size: 1_000,
+                page_token,
+            };
+            let page = service
+                .list_products(request)
+                .await
+                .map_err(|status| explain(&status))?
+                .into_inner();
             products.extend(page.products.into_iter().map(|product| product.product_id));
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -132,7 +151,14 @@ impl Columns {
     }
 
     fn note_unknown(&self, context: &Context<'_>, table: &Table) {
-        const KNOWN: [&str; 6] = ["client_id", "product_id", "date", "amount", "quantity", "sale_id"];
+        const KNOWN: [&str; 6] = [
+            "client_id",
+            "product_id",
+            "date",
+            "amount",
+            "quantity",
+            "sale_id",
+        ];
         let unknown: Vec<&str> = table
             .header()
             .iter()
@@ -141,7 +167,10 @@ impl Columns {
             .collect();
         if !unknown.is_empty() {
             let names = unknown.join(", ");
-            context.note(&format!("{} columns that sales do not have were passed over: {names}", table.path().display()));
+            context.note(&format!(
+                "{} columns that sales do not have were passed over: {names}",
+                table.path().display()
+            ));
         }
     }
 }
@@ -164,7 +193,10 @@ impl Reader {
         let mut items = Items::new(self.columns.date.is_some());
         while let Some(row) = table.next_row()? {
             rows += 1;
-            let taken = row.and_then(|row| self.row(&row, &mut items).map_err(|reason| bad(&row, reason)));
+            let taken = row.and_then(|row| {
+                self.row(&row, &mut items)
+                    .map_err(|reason| bad(&row, reason))
+            });
             let told = match taken {
                 Ok(true) => Ok(()),
                 Ok(false) => batches.blocking_send(Read::Nothing),
@@ -175,7 +207,10 @@ impl Reader {
             }
             if items.len() == BATCH {
                 let full = std::mem::replace(&mut items, Items::new(self.columns.date.is_some()));
-                if batches.blocking_send(Read::Batch(self.batch(number, full))).is_err() {
+                if batches
+                    .blocking_send(Read::Batch(self.batch(number, full)))
+                    .is_err()
+                {
                     break;
                 }
                 number += 1;
@@ -189,7 +224,10 @@ impl Reader {
     }
 
     fn batch(&self, number: u64, items: Items) -> Batch {
-        Batch { request_id: format!("import-{}-{number}", self.fingerprint), items }
+        Batch {
+            request_id: format!("import-{}-{number}", self.fingerprint),
+            items,
+        }
     }
 
     /// Takes a row in; `false` for one that sold nothing.
@@ -198,24 +236,35 @@ impl Reader {
         let client_id = field(self.columns.client);
         let product_id = field(self.columns.product);
         if !self.known.clients.contains(client_id) {
-            return Err(format!("the client '{client_id}' is neither in the clients file nor in the portfolio"));
+            return Err(format!(
+                "the client '{client_id}' is neither in the clients file nor in the portfolio"
+            ));
         }
         if !self.known.products.contains(product_id) {
-            return Err(format!("the product '{product_id}' is neither in the products file nor in the portfolio"));
+            return Err(format!(
+                "the product '{product_id}' is neither in the products file nor in the portfolio"
+            ));
         }
         let raw = field(self.columns.amount);
         let amount_minor = scaled(raw, self.decimal, self.currency.digits())
             .map_err(|error| format!("the amount '{raw}' {error}"))?;
         let quantity = match self.columns.quantity.map_or("", field) {
             "" => None,
-            raw => Some(scaled(raw, self.decimal, 3).map_err(|error| format!("the quantity '{raw}' {error}"))? as f64 / 1_000.0),
+            raw => Some(
+                scaled(raw, self.decimal, 3)
+                    .map_err(|error| format!("the quantity '{raw}' {error}"))?
+                    as f64
+                    / 1_000.0,
+            ),
         };
         match amount_minor {
             // Neither money nor goods: the row says nothing, and nothing is lost with it.
             0 if quantity == Some(0.0) => return Ok(false),
             0 => return Err(format!("the amount '{raw}' is zero")),
             ..0 if !self.returns => {
-                return Err(format!("the amount '{raw}' is negative; --returns takes it as a return"));
+                return Err(format!(
+                    "the amount '{raw}' is negative; --returns takes it as a return"
+                ));
             }
             _ if amount_minor.unsigned_abs() > MAX_AMOUNT_MINOR.unsigned_abs() => {
                 return Err(format!("the amount '{raw}' is too large"));
@@ -223,7 +272,9 @@ impl Reader {
             _ => {}
         }
         let Some(date) = self.columns.date else {
-            return items.ticket(client_id, product_id, amount_minor).map(|()| true);
+            return items
+                .ticket(client_id, product_id, amount_minor)
+                .map(|()| true);
         };
         let day = dates::parse(field(date), self.date_format)?;
         let sale_id = self.columns.sale_id.map_or("", field);

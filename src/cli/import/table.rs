@@ -47,7 +47,9 @@ impl Table {
         let place = path.display();
         let header = match lines.next_row()? {
             None => bail!("{place} is empty; its first line must name the columns"),
-            Some(RawRow::TooLong(..)) => bail!("the first line of {place} is longer than {MAX_ROW_BYTES} bytes; it must name the columns"),
+            Some(RawRow::TooLong(..)) => bail!(
+                "the first line of {place} is longer than {MAX_ROW_BYTES} bytes; it must name the columns"
+            ),
             Some(RawRow::Text(_, text)) => text,
         };
         let delimiter = delimiter.unwrap_or_else(|| guess_delimiter(&header));
@@ -122,9 +124,15 @@ impl Table {
             RawRow::Text(line, text) => (line, text),
         };
         let raw = self.decode(&text);
-        let bad = |reason: String| BadRow { line, reason, raw: raw.clone() };
+        let bad = |reason: String| BadRow {
+            line,
+            reason,
+            raw: raw.clone(),
+        };
         let Some(fields) = self.split(&text) else {
-            return Ok(Some(Err(bad("the row is not CSV: a quote is not closed".into()))));
+            return Ok(Some(Err(bad(
+                "the row is not CSV: a quote is not closed".into()
+            ))));
         };
         let (have, want) = (fields.len(), self.header.len());
         if have != want {
@@ -175,5 +183,8 @@ impl Table {
 fn guess_delimiter(header: &[u8]) -> u8 {
     let count = |delimiter: u8| header.iter().filter(|byte| **byte == delimiter).count();
     // The last of equals wins, so the comma stands last.
-    [b'|', b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
+    [b'|', b'\t', b';', b',']
+        .into_iter()
+        .max_by_key(|delimiter| count(*delimiter))
+        .unwrap_or(b',')
 }

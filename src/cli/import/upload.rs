@@ -56,7 +56,12 @@ impl Items {
     }
 
     /// Adds a ticket. A ticket is one figure, so a second one of the same pair cannot be right.
-    pub(super) fn ticket(&mut self, client: &str, product: &str, ticket_minor: i64) -> Result<(), String> {
+    pub(super) fn ticket(
+        &mut self,
+        client: &str,
+        product: &str,
+        ticket_minor: i64,
+    ) -> Result<(), String> {
         let Self::Tickets(tickets, places) = self else {
             return Ok(());
         };
@@ -65,7 +70,9 @@ impl Items {
         }
         let pair = (client.to_owned(), product.to_owned());
         if places.contains_key(&pair) {
-            return Err(format!("the ticket of the client '{client}' and the product '{product}' stands in the file already"));
+            return Err(format!(
+                "the ticket of the client '{client}' and the product '{product}' stands in the file already"
+            ));
         }
         places.insert(pair, tickets.len());
         tickets.push(v1::TicketToSet {
@@ -162,16 +169,25 @@ pub(super) async fn send_tickets(
                 rejects.add(path, &row)?;
             }
             Read::Nothing => outcome.nothing += 1,
-            Read::Batch(Batch { request_id, items: Items::Tickets(tickets, _) }) => {
+            Read::Batch(Batch {
+                request_id,
+                items: Items::Tickets(tickets, _),
+            }) => {
                 let rows = tickets.len() as u64;
-                outcome.amount_minor += tickets.iter().map(|ticket| i128::from(ticket.ticket_minor)).sum::<i128>();
+                outcome.amount_minor += tickets
+                    .iter()
+                    .map(|ticket| i128::from(ticket.ticket_minor))
+                    .sum::<i128>();
                 let request = v1::SetTicketsRequest {
                     portfolio_id: context.portfolio.to_owned(),
                     tickets,
                     currency: context.currency.to_string(),
                     request_id,
                 };
-                service.set_tickets(request).await.map_err(|status| explain(&status))?;
+                service
+                    .set_tickets(request)
+                    .await
+                    .map_err(|status| explain(&status))?;
                 outcome.accepted += rows;
                 bar.inc(rows);
             }
