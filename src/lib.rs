@@ -9,4 +9,5 @@ pub mod evaluate;
 pub mod matrix;
 pub mod neighbours;
 pub mod recommend;
+pub mod store;
 pub mod wire;

@@ -28,10 +28,22 @@ pub type Progress<'a> = &'a dyn Fn(u64);
 
 /// Writes all portfolios of a folder, or one, to a file: to a temporary name first, synced, read
 /// back, then renamed. The folder must not be open elsewhere.
-pub fn backup(dir: &Path, only: Option<&PortfolioId>, out: &Path, progress: Progress<'_>) -> Result<Report, OpenError> {
-    let options = OpenOptions { create: false, ..OpenOptions::default() };
+pub fn backup(
+    dir: &Path,
+    only: Option<&PortfolioId>,
+    out: &Path,
+    progress: Progress<'_>,
+) -> Result<Report, OpenError> {
+    let options = OpenOptions {
+        create: false,
+        ..OpenOptions::default()
+    };
     let (store, scanned) = open_scanned(dir, &options)?;
-    let chosen = scanned.loaded.portfolios.iter().filter(|one| only.is_none_or(|id| one.portfolio.id == *id));
+    let chosen = scanned
+        .loaded
+        .portfolios
+        .iter()
+        .filter(|one| only.is_none_or(|id| one.portfolio.id == *id));
     let chosen: Vec<PortfolioNo> = chosen.map(|one| one.no).collect();
     if let Some(id) = only.filter(|_| chosen.is_empty()) {
         return Err(Fault::new(Code::Conflict, format!("there is no portfolio '{id}'")).at(dir));
@@ -40,31 +52,56 @@ pub fn backup(dir: &Path, only: Option<&PortfolioId>, out: &Path, progress: Prog
     let temporary = out.with_extension("part");
     let report = write_file(&store, &chosen, &temporary, progress).map_err(at)?;
     read_file(&temporary, &mut |_, _| Ok(())).map_err(at)?;
-    std::fs::rename(&temporary, out).map_err(|error| at(Fault::io("renaming the backup", &error)))?;
+    std::fs::rename(&temporary, out)
+        .map_err(|error| at(Fault::io("renaming the backup", &error)))?;
     sync_parent(out).map_err(at)?;
     Ok(report)
 }
 
 /// Puts the portfolios of a backup, or one, into a folder, which is made where there is none.
 /// The backup is verified whole first. A portfolio that is there already is never overwritten.
-pub fn restore(from: &Path, dir: &Path, only: Option<&PortfolioId>, progress: Progress<'_>) -> Result<Report, OpenError> {
+pub fn restore(
+    from: &Path,
+    dir: &Path,
+    only: Option<&PortfolioId>,
+    progress: Progress<'_>,
+) -> Result<Report, OpenError> {
     let at = |fault: Fault| fault.at(from);
     let ids = portfolios_of(from).map_err(at)?;
-    let chosen: BTreeMap<PortfolioNo, PortfolioId> =
-        ids.into_iter().filter(|(_, id)| only.is_none_or(|only| only == id)).collect();
+    let chosen: BTreeMap<PortfolioNo, PortfolioId> = ids
+        .into_iter()
+        .filter(|(_, id)| only.is_none_or(|only| only == id))
+        .collect();
     if let Some(id) = only.filter(|_| chosen.is_empty()) {
-        return Err(at(Fault::new(Code::Conflict, format!("the backup has no portfolio '{id}'"))));
+        return Err(at(Fault::new(
+            Code::Conflict,
+            format!("the backup has no portfolio '{id}'"),
+        )));
     }
     let (mut store, scanned) = open_scanned(dir, &OpenOptions::default())?;
     for id in chosen.values() {
-        if scanned.loaded.portfolios.iter().any(|there| there.portfolio.id == *id) {
-            return Err(Fault::new(Code::Conflict, format!("the portfolio '{id}' is there already")).at(dir));
+        if scanned
+            .loaded
+            .portfolios
+            .iter()
+            .any(|there| there.portfolio.id == *id)
+        {
+            return Err(Fault::new(
+                Code::Conflict,
+                format!("the portfolio '{id}' is there already"),
+            )
+            .at(dir));
         }
     }
     let first = store.meta.next_portfolio;
-    let numbers: BTreeMap<PortfolioNo, PortfolioNo> =
-        chosen.keys().zip(first..).map(|(old, new)| (*old, PortfolioNo(new))).collect();
-    let report = store.take_in(from, &numbers, progress).map_err(|fault| fault.at(dir))?;
+    let numbers: BTreeMap<PortfolioNo, PortfolioNo> = chosen
+        .keys()
+        .zip(first..)
+        .map(|(old, new)| (*old, PortfolioNo(new)))
+        .collect();
+    let report = store
+        .take_in(from, &numbers, progress)
+        .map_err(|fault| fault.at(dir))?;
     let Store { disk, dir, .. } = store;
     disk.close().map_err(|error| Fault::from(error).at(&dir))?;
     Ok(report)
@@ -98,26 +135,41 @@ pub fn compact(dir: &Path, progress: Progress<'_>) -> Result<Report, OpenError> 
     Ok(report)
 }
 
-fn write_file(store: &Store, chosen: &[PortfolioNo], path: &Path, progress: Progress<'_>) -> Result<Report, Fault> {
+fn write_file(
+    store: &Store,
+    chosen: &[PortfolioNo],
+    path: &Path,
+    progress: Progress<'_>,
+) -> Result<Report, Fault> {
     let io = |error: std::io::Error| Fault::io("writing the backup", &error);
     let file = File::create(path).map_err(io)?;
-    let mut out = Hashed { inner: BufWriter::new(file), hasher: blake3::Hasher::new() };
+    let mut out = Hashed {
+        inner: BufWriter::new(file),
+        hasher: blake3::Hasher::new(),
+    };
     out.write_all(MAGIC).map_err(io)?;
-    let mut report = Report { portfolios: chosen.len() as u64, records: 0, bytes: 0, commit: store.meta.commit };
+    let mut report = Report {
+        portfolios: chosen.len() as u64,
+        records: 0,
+        bytes: 0,
+        commit: store.meta.commit,
+    };
     for no in chosen {
         let mut failed = None;
-        store.disk.scan(&keys::portfolio_prefix(*no), &mut |key, value| {
-            report.records += 1;
-            report.bytes += (key.len() + value.len()) as u64;
-            progress(report.records);
-            match write_frame(&mut out, key, value) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
+        store
+            .disk
+            .scan(&keys::portfolio_prefix(*no), &mut |key, value| {
+                report.records += 1;
+                report.bytes += (key.len() + value.len()) as u64;
+                progress(report.records);
+                match write_frame(&mut out, key, value) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => {
+                        failed = Some(error);
+                        ControlFlow::Break(())
+                    }
                 }
-            }
-        })?;
+            })?;
         if let Some(error) = failed {
             return Err(io(error));
         }
@@ -125,7 +177,10 @@ fn write_file(store: &Store, chosen: &[PortfolioNo], path: &Path, progress: Prog
     let sum = *out.hasher.finalize().as_bytes();
     let trailer = [&report.records.to_be_bytes()[..], &sum].concat();
     write_frame(&mut out, &[], &trailer).map_err(io)?;
-    let file = out.inner.into_inner().map_err(|error| io(error.into_error()))?;
+    let file = out
+        .inner
+        .into_inner()
+        .map_err(|error| io(error.into_error()))?;
     file.sync_all().map_err(io)?;
     Ok(report)
 }
@@ -142,12 +197,20 @@ fn write_frame(out: &mut impl Write, key: &[u8], value: &[u8]) -> std::io::Resul
 }
 
 /// Reads a backup whole, each record checked; an error where it is cut short or damaged anywhere.
-fn read_file(path: &Path, take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>) -> Result<u64, Fault> {
+fn read_file(
+    path: &Path,
+    take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>,
+) -> Result<u64, Fault> {
     let damaged = |what: &str| Fault::new(Code::Backup, format!("the backup {what}"));
     let file = File::open(path).map_err(|error| Fault::io("opening the backup", &error))?;
-    let mut input = Hashed { inner: BufReader::new(file), hasher: blake3::Hasher::new() };
+    let mut input = Hashed {
+        inner: BufReader::new(file),
+        hasher: blake3::Hasher::new(),
+    };
     let mut magic = [0; MAGIC.len()];
-    input.read_exact(&mut magic).map_err(|_| damaged("is cut short"))?;
+    input
+        .read_exact(&mut magic)
+        .map_err(|_| damaged("is cut short"))?;
     if magic != MAGIC {
         return Err(damaged("is not a carteira backup of a known version"));
     }
@@ -155,13 +218,17 @@ fn read_file(path: &Path, take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault
     loop {
         let sum_before = *input.hasher.clone().finalize().as_bytes();
         let mut lengths = [0; 8];
-        input.read_exact(&mut lengths).map_err(|_| damaged("is cut short"))?;
+        input
+            .read_exact(&mut lengths)
+            .map_err(|_| damaged("is cut short"))?;
         let (key_bytes, value_bytes) = (length(&lengths[..4]), length(&lengths[4..]));
         if key_bytes > MAX_KEY_BYTES || value_bytes > MAX_VALUE_BYTES {
             return Err(damaged("is damaged"));
         }
         let mut body = vec![0; key_bytes + value_bytes + 4];
-        input.read_exact(&mut body).map_err(|_| damaged("is cut short"))?;
+        input
+            .read_exact(&mut body)
+            .map_err(|_| damaged("is cut short"))?;
         let (frame, sum) = body.split_at(key_bytes + value_bytes);
         let mut crc = crc32fast::Hasher::new();
         crc.update(&lengths);
@@ -184,7 +251,9 @@ fn read_file(path: &Path, take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault
 }
 
 fn length(bytes: &[u8]) -> usize {
-    bytes.iter().fold(0, |all, byte| (all << 8) | usize::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |all, byte| (all << 8) | usize::from(*byte))
 }
 
 /// The portfolios of a backup; verifies all of it.
@@ -194,7 +263,10 @@ fn portfolios_of(path: &Path) -> Result<BTreeMap<PortfolioNo, PortfolioId>, Faul
         let payload = unseal(key, value)?;
         if let Some((no, Kind::Portfolio, _)) = keys::parse(key) {
             // The first byte of a chunk is their number.
-            settings.entry(no).or_default().extend_from_slice(payload.get(1..).unwrap_or_default());
+            settings
+                .entry(no)
+                .or_default()
+                .extend_from_slice(payload.get(1..).unwrap_or_default());
         }
         Ok(())
     })?;
@@ -207,14 +279,27 @@ fn portfolios_of(path: &Path) -> Result<BTreeMap<PortfolioNo, PortfolioId>, Faul
 impl Store {
     /// Takes portfolios of a backup in under new numbers, as one batch: a stop in between leaves the
     /// folder as it was. Memory: the records.
-    fn take_in(&mut self, from: &Path, numbers: &BTreeMap<PortfolioNo, PortfolioNo>, progress: Progress<'_>) -> Result<Report, Fault> {
+    fn take_in(
+        &mut self,
+        from: &Path,
+        numbers: &BTreeMap<PortfolioNo, PortfolioNo>,
+        progress: Progress<'_>,
+    ) -> Result<Report, Fault> {
         let mut metas: BTreeMap<PortfolioNo, PortfolioMeta> = BTreeMap::new();
         let mut counted: BTreeMap<PortfolioNo, PortfolioMeta> = BTreeMap::new();
         let mut batch = Batch::new();
-        let mut report = Report { portfolios: numbers.len() as u64, records: 0, bytes: 0, commit: 0 };
+        let mut report = Report {
+            portfolios: numbers.len() as u64,
+            records: 0,
+            bytes: 0,
+            commit: 0,
+        };
         read_file(from, &mut |key, value| {
             let Some((old, _, name)) = keys::parse(key) else {
-                return Err(Fault::new(Code::Backup, "the backup holds a key that is none of carteira's"));
+                return Err(Fault::new(
+                    Code::Backup,
+                    "the backup holds a key that is none of carteira's",
+                ));
             };
             let Some(new) = numbers.get(&old) else {
                 return Ok(());
@@ -236,9 +321,14 @@ impl Store {
             Ok(())
         })?;
         for (no, counted) in &counted {
-            let meta = metas.get_mut(no).ok_or_else(|| Fault::new(Code::Backup, "the backup lacks a meta record"))?;
+            let meta = metas
+                .get_mut(no)
+                .ok_or_else(|| Fault::new(Code::Backup, "the backup lacks a meta record"))?;
             if meta.records != counted.records {
-                return Err(Fault::new(Code::Backup, "the backup lacks records of a portfolio"));
+                return Err(Fault::new(
+                    Code::Backup,
+                    "the backup lacks records of a portfolio",
+                ));
             }
             meta.digest = counted.digest;
             let key = keys::meta(*no);
@@ -255,15 +345,22 @@ impl Store {
         batch.insert(key, Some(value));
         self.disk.write(&batch)?;
         self.disk.sync()?;
-        let mark = super::watermark::Mark { id: self.meta.id, commit: self.meta.commit };
-        self.watermark.write(mark).map_err(|error| Fault::io("writing the watermark", &error))?;
+        let mark = super::watermark::Mark {
+            id: self.meta.id,
+            commit: self.meta.commit,
+        };
+        self.watermark
+            .write(mark)
+            .map_err(|error| Fault::io("writing the watermark", &error))?;
         report.commit = self.meta.commit;
         Ok(report)
     }
 }
 
 fn sync_parent(path: &Path) -> Result<(), Fault> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
     synced.map_err(|error| Fault::io("syncing the folder", &error))
 }

@@ -32,7 +32,10 @@ pub struct Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("dir", &self.dir).field("meta", &self.meta).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("dir", &self.dir)
+            .field("meta", &self.meta)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,16 +61,26 @@ impl Store {
             let no = unit.portfolio;
             if !portfolios.contains_key(&no) {
                 if !matches!(unit.changes.first(), Some(Change::PutPortfolio(_))) {
-                    return Err(StoreError::UnknownPortfolio { unit: at, portfolio: no });
+                    return Err(StoreError::UnknownPortfolio {
+                        unit: at,
+                        portfolio: no,
+                    });
                 }
                 if no.0 < meta.next_portfolio {
-                    return Err(StoreError::NumberReused { unit: at, what: "portfolio", number: no.0 });
+                    return Err(StoreError::NumberReused {
+                        unit: at,
+                        what: "portfolio",
+                        number: no.0,
+                    });
                 }
                 meta.next_portfolio = no.0 + 1;
                 portfolios.insert(no, PortfolioMeta::default());
             }
             let Some(of_portfolio) = portfolios.get_mut(&no) else {
-                return Err(StoreError::UnknownPortfolio { unit: at, portfolio: no });
+                return Err(StoreError::UnknownPortfolio {
+                    unit: at,
+                    portfolio: no,
+                });
             };
             let mut dropped = false;
             for change in &unit.changes {
@@ -85,11 +98,18 @@ impl Store {
         self.write(&batch, meta)?;
         self.portfolios = portfolios;
         self.meta = meta;
-        Ok(Applied { commit: meta.commit, sequences })
+        Ok(Applied {
+            commit: meta.commit,
+            sequences,
+        })
     }
 
     /// The sale that stands under a name.
-    pub fn sale(&self, portfolio: PortfolioNo, hash: SaleHash) -> Result<Option<SaleEntry>, StoreError> {
+    pub fn sale(
+        &self,
+        portfolio: PortfolioNo,
+        hash: SaleHash,
+    ) -> Result<Option<SaleEntry>, StoreError> {
         find_sale(self.disk.as_ref(), portfolio, hash)
     }
 
@@ -160,13 +180,20 @@ impl Store {
 
     /// Writes a batch and makes it durable; a failure here is final until a restart.
     fn write(&mut self, batch: &Batch, meta: StoreMeta) -> Result<(), StoreError> {
-        let mark = Mark { id: meta.id, commit: meta.commit };
+        let mark = Mark {
+            id: meta.id,
+            commit: meta.commit,
+        };
         let written = self
             .disk
             .write(batch)
             .and_then(|()| self.disk.sync())
             .map_err(|error| error.to_string())
-            .and_then(|()| self.watermark.write(mark).map_err(|error| format!("writing the watermark: {error}")));
+            .and_then(|()| {
+                self.watermark
+                    .write(mark)
+                    .map_err(|error| format!("writing the watermark: {error}"))
+            });
         written.map_err(|why| {
             self.failed = Some(why.clone());
             StoreError::WriteFailed(why)
@@ -176,7 +203,10 @@ impl Store {
     fn check_room(&self) -> Result<(), StoreError> {
         let free_bytes = open::free_bytes(&self.dir)?;
         if free_bytes < self.free_floor_bytes {
-            return Err(StoreError::DiskFull { free_bytes, floor_bytes: self.free_floor_bytes });
+            return Err(StoreError::DiskFull {
+                free_bytes,
+                floor_bytes: self.free_floor_bytes,
+            });
         }
         Ok(())
     }

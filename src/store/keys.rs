@@ -312,22 +312,38 @@ mod tests {
             (chunked(settings(no)), Name::Portfolio { chunk: 3 }),
             (
                 chunked(client(no, ClientNo(1))),
-                Name::Client { client: ClientNo(1), chunk: 3 },
+                Name::Client {
+                    client: ClientNo(1),
+                    chunk: 3,
+                },
             ),
             (
                 chunked(product(no, ProductNo(2))),
-                Name::Product { product: ProductNo(2), chunk: 3 },
+                Name::Product {
+                    product: ProductNo(2),
+                    chunk: 3,
+                },
             ),
             (
                 chunked(event(no, ClientNo(1), 5)),
-                Name::Event { client: ClientNo(1), number: 5, chunk: 3 },
+                Name::Event {
+                    client: ClientNo(1),
+                    number: 5,
+                    chunk: 3,
+                },
             ),
             (sale(no, first), Name::Sale { first }),
-            (chunked(answer(no, request)), Name::Answer { request, chunk: 3 }),
+            (
+                chunked(answer(no, request)),
+                Name::Answer { request, chunk: 3 },
+            ),
         ];
         for (key, name) in names {
             assert_eq!(parse(&key).unwrap().2, name);
-            assert_eq!(parse(&moved(&key, PortfolioNo(8))).unwrap().0, PortfolioNo(8));
+            assert_eq!(
+                parse(&moved(&key, PortfolioNo(8))).unwrap().0,
+                PortfolioNo(8)
+            );
         }
     }
 }

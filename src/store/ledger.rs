@@ -22,7 +22,9 @@ pub(crate) fn decode(bound: SaleHash, mut bytes: &[u8]) -> Result<Entries, Fault
     while !bytes.is_empty() {
         let ((hash, entry), rest) = postcard::take_from_bytes::<(SaleHash, SaleEntry)>(bytes)
             .map_err(|_| broken("does not read"))?;
-        let after = entries.last_key_value().is_none_or(|(last, _)| *last < hash);
+        let after = entries
+            .last_key_value()
+            .is_none_or(|(last, _)| *last < hash);
         if hash < bound || !after {
             return Err(broken("is out of order"));
         }
@@ -36,7 +38,10 @@ pub(crate) fn decode(bound: SaleHash, mut bytes: &[u8]) -> Result<Entries, Fault
 }
 
 /// Packs entries into blocks, the first with the bound given; none where there are no entries.
-pub(crate) fn encode(bound: SaleHash, entries: &Entries) -> Result<Vec<(SaleHash, Vec<u8>)>, Fault> {
+pub(crate) fn encode(
+    bound: SaleHash,
+    entries: &Entries,
+) -> Result<Vec<(SaleHash, Vec<u8>)>, Fault> {
     let mut packed = Vec::with_capacity(entries.len());
     for (hash, entry) in entries {
         let bytes = postcard::to_allocvec(&(hash, entry))

@@ -12,7 +12,9 @@ use super::keys::{self, Name};
 use super::ledger;
 use super::records::{self, AnswerRecord, PortfolioMeta, StoreMeta};
 use super::value::{Assembler, unseal};
-use crate::domain::{Block, Client, ClientEvent, ClientNo, History, Portfolio, PortfolioNo, Product, ProductNo};
+use crate::domain::{
+    Block, Client, ClientEvent, ClientNo, History, Portfolio, PortfolioNo, Product, ProductNo,
+};
 
 /// Everything that a folder holds.
 #[derive(Debug, Default)]
@@ -154,13 +156,19 @@ impl Scan {
                     return Err(Fault::new(Code::Count, what));
                 }
                 if meta.digest != self.metas_digest {
-                    return Err(Fault::new(Code::Digest, "the portfolios are not those of the last commit"));
+                    return Err(Fault::new(
+                        Code::Digest,
+                        "the portfolios are not those of the last commit",
+                    ));
                 }
                 PortfolioNo(meta.next_portfolio)
             }
         };
         Ok(Scanned {
-            loaded: Loaded { portfolios: self.done, next_portfolio },
+            loaded: Loaded {
+                portfolios: self.done,
+                next_portfolio,
+            },
             metas: self.metas,
             meta: self.meta,
             bytes: self.bytes,
@@ -204,26 +212,44 @@ impl Open {
             Name::Meta => {}
             Name::Portfolio { .. } => self.settings = Some(records::decode("portfolio", record)?),
             Name::Client { client, .. } => {
-                self.clients.push((client, Arc::new(records::decode("client", record)?)));
+                self.clients
+                    .push((client, Arc::new(records::decode("client", record)?)));
             }
             Name::Product { product, .. } => {
-                self.products.push((product, Arc::new(records::decode("product", record)?)));
+                self.products
+                    .push((product, Arc::new(records::decode("product", record)?)));
             }
             Name::History { client, first } => {
-                let block = Block { first, bytes: Arc::from(record) };
+                let block = Block {
+                    first,
+                    bytes: Arc::from(record),
+                };
                 match self.blocks.last_mut() {
                     Some((last, blocks)) if *last == client => blocks.push(block),
                     _ => self.blocks.push((client, vec![block])),
                 }
             }
             Name::Event { client, number, .. } => {
-                self.events.push((client, number, Arc::new(records::decode("client event", record)?)));
+                self.events.push((
+                    client,
+                    number,
+                    Arc::new(records::decode("client event", record)?),
+                ));
             }
             Name::Sale { first } => drop(ledger::decode(first, record)?),
             Name::Answer { request, .. } => {
                 let answer: AnswerRecord = records::decode("request answer", record)?;
-                let AnswerRecord { answered_at_unix, bytes } = answer;
-                self.answers.push((request, Answer { answered_at_unix, bytes: bytes.into() }));
+                let AnswerRecord {
+                    answered_at_unix,
+                    bytes,
+                } = answer;
+                self.answers.push((
+                    request,
+                    Answer {
+                        answered_at_unix,
+                        bytes: bytes.into(),
+                    },
+                ));
             }
         }
         Ok(())
@@ -232,36 +258,56 @@ impl Open {
     fn finish(self) -> Result<(PortfolioMeta, LoadedPortfolio), Fault> {
         self.parts.end()?;
         let no = self.no;
-        let gone = |what: &str| Fault::new(Code::Count, format!("portfolio number {} has no {what}", no.0));
+        let gone = |what: &str| {
+            Fault::new(
+                Code::Count,
+                format!("portfolio number {} has no {what}", no.0),
+            )
+        };
         let meta = self.meta.ok_or_else(|| gone("meta record"))?;
         let portfolio = Arc::new(self.settings.ok_or_else(|| gone("settings"))?);
         let id = portfolio.id.as_str();
         if meta.records != self.records {
-            let what = format!("the portfolio '{id}' has {} records; {} were committed", self.records, meta.records);
+            let what = format!(
+                "the portfolio '{id}' has {} records; {} were committed",
+                self.records, meta.records
+            );
             return Err(Fault::new(Code::Count, what));
         }
         if meta.digest != self.digest {
-            let what = format!("the records of the portfolio '{id}' are not those of its last commit");
+            let what =
+                format!("the records of the portfolio '{id}' are not those of its last commit");
             return Err(Fault::new(Code::Digest, what));
         }
         let mut histories = Vec::with_capacity(self.blocks.len());
         for (client, blocks) in self.blocks {
             let history = History::from_blocks(blocks).map_err(|error| {
-                Fault::new(Code::Record, format!("portfolio '{id}', client number {}: {error}", client.0))
+                Fault::new(
+                    Code::Record,
+                    format!("portfolio '{id}', client number {}: {error}", client.0),
+                )
             })?;
             histories.push((client, history));
         }
         // Whatever numbers are used must have been given, or an index into them would be out of bounds.
         let given = |client: &ClientNo| client.0 < meta.next_client;
-        let products_given = histories
-            .iter()
-            .all(|(_, history)| history.iter().all(|bucket| bucket.product.0 < meta.next_product));
+        let products_given = histories.iter().all(|(_, history)| {
+            history
+                .iter()
+                .all(|bucket| bucket.product.0 < meta.next_product)
+        });
         let numbers_given = self.clients.iter().all(|(client, _)| given(client))
-            && self.products.iter().all(|(product, _)| product.0 < meta.next_product)
+            && self
+                .products
+                .iter()
+                .all(|(product, _)| product.0 < meta.next_product)
             && histories.iter().all(|(client, _)| given(client))
             && self.events.iter().all(|(client, _, _)| given(client));
         if !products_given || !numbers_given {
-            return Err(Fault::new(Code::Record, format!("the portfolio '{id}' uses numbers that were never given")));
+            return Err(Fault::new(
+                Code::Record,
+                format!("the portfolio '{id}' uses numbers that were never given"),
+            ));
         }
         let loaded = LoadedPortfolio {
             no,

@@ -63,7 +63,10 @@ pub struct Report {
 
 /// Runs all checks of opening, and closes the folder again.
 pub fn check(dir: &Path) -> Result<Report, OpenError> {
-    let options = OpenOptions { create: false, ..OpenOptions::default() };
+    let options = OpenOptions {
+        create: false,
+        ..OpenOptions::default()
+    };
     let (store, scanned) = open_scanned(dir, &options)?;
     let report = Report {
         portfolios: u64::from(store.meta.portfolios),
@@ -81,36 +84,57 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<(Store, Loaded),
     open_scanned(dir, options).map(|(store, scanned)| (store, scanned.loaded))
 }
 
-pub(super) fn open_scanned(dir: &Path, options: &OpenOptions) -> Result<(Store, Scanned), OpenError> {
+pub(super) fn open_scanned(
+    dir: &Path,
+    options: &OpenOptions,
+) -> Result<(Store, Scanned), OpenError> {
     let fault = |fault: Fault| fault.at(dir);
     let lock = lock(dir, options.create).map_err(fault)?;
     let known = Watermark::open(&dir.join(WATERMARK)).map_err(fault)?;
     let database = dir.join(DATABASE);
     let there = database.join("db").exists();
     if known.is_some() && !there {
-        return Err(fault(Fault::new(Code::Missing, "the watermark is there and the database is gone")));
+        return Err(fault(Fault::new(
+            Code::Missing,
+            "the watermark is there and the database is gone",
+        )));
     }
     if !there && !options.create {
-        return Err(fault(Fault::new(Code::Missing, "there is no database in the folder")));
+        return Err(fault(Fault::new(
+            Code::Missing,
+            "there is no database in the folder",
+        )));
     }
     let (disk, mut scanned) = open_disk(&database, options).map_err(fault)?;
     let (meta, watermark) = match (known, scanned.meta) {
         (Some((watermark, mark)), Some(meta)) => {
             if mark.id != meta.id {
-                return Err(fault(Fault::new(Code::Watermark, "the watermark belongs to another data folder")));
+                return Err(fault(Fault::new(
+                    Code::Watermark,
+                    "the watermark belongs to another data folder",
+                )));
             }
             if meta.commit < mark.commit {
-                let what = format!("commit {} was acknowledged; the database ends at {}", mark.commit, meta.commit);
+                let what = format!(
+                    "commit {} was acknowledged; the database ends at {}",
+                    mark.commit, meta.commit
+                );
                 return Err(fault(Fault::new(Code::Watermark, what)));
             }
             (meta, watermark)
         }
         (Some((_, mark)), None) => {
-            let what = format!("commit {} was acknowledged; the database is empty", mark.commit);
+            let what = format!(
+                "commit {} was acknowledged; the database is empty",
+                mark.commit
+            );
             return Err(fault(Fault::new(Code::Missing, what)));
         }
         (None, Some(meta)) if meta.commit > 0 => {
-            return Err(fault(Fault::new(Code::Missing, "the database is there and the watermark is gone")));
+            return Err(fault(Fault::new(
+                Code::Missing,
+                "the database is there and the watermark is gone",
+            )));
         }
         // Made, and stopped before its first commit.
         (None, stored) => found(dir, disk.as_ref(), stored).map_err(fault)?,
@@ -136,24 +160,29 @@ fn open_disk(database: &Path, options: &OpenOptions) -> Result<(Box<dyn Disk>, S
     let counted = steps.clone();
     let (send, done) = channel();
     let (path, cache_bytes): (PathBuf, u64) = (database.to_owned(), options.cache_bytes);
-    let thread = std::thread::Builder::new().name("open".into()).spawn(move || {
-        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let disk = SledDisk::open(&path, cache_bytes)?;
-            let scanned = scan(&disk, &|| {
-                counted.fetch_add(1, Ordering::Relaxed);
-            })?;
-            Ok((Box::new(disk) as Box<dyn Disk>, scanned))
-        }));
-        // Nobody waits any more after a stall.
-        let _ = send.send(opened);
-    });
+    let thread = std::thread::Builder::new()
+        .name("open".into())
+        .spawn(move || {
+            let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let disk = SledDisk::open(&path, cache_bytes)?;
+                let scanned = scan(&disk, &|| {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                })?;
+                Ok((Box::new(disk) as Box<dyn Disk>, scanned))
+            }));
+            // Nobody waits any more after a stall.
+            let _ = send.send(opened);
+        });
     thread.map_err(|error| Fault::io("starting a thread", &error))?;
     let mut seen = 0;
     loop {
         match done.recv_timeout(options.stall_limit) {
             Ok(Ok(opened)) => return opened,
             Ok(Err(panic)) => {
-                return Err(Fault::new(Code::Panic, super::sled_disk::panic_text(panic.as_ref())));
+                return Err(Fault::new(
+                    Code::Panic,
+                    super::sled_disk::panic_text(panic.as_ref()),
+                ));
             }
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Fault::new(Code::Panic, "the opening thread stopped short"));
@@ -171,11 +200,18 @@ fn open_disk(database: &Path, options: &OpenOptions) -> Result<(Box<dyn Disk>, S
 }
 
 /// Founds a store: draws its id, writes its meta record, then its watermark.
-fn found(dir: &Path, disk: &dyn Disk, stored: Option<StoreMeta>) -> Result<(StoreMeta, Watermark), Fault> {
+fn found(
+    dir: &Path,
+    disk: &dyn Disk,
+    stored: Option<StoreMeta>,
+) -> Result<(StoreMeta, Watermark), Fault> {
     let meta = match stored {
         Some(meta) => meta,
         None => {
-            let meta = StoreMeta { id: draw_id(dir), ..StoreMeta::default() };
+            let meta = StoreMeta {
+                id: draw_id(dir),
+                ..StoreMeta::default()
+            };
             let key = keys::meta(keys::STORE);
             let value = seal(&key, &records::encode(&meta)?);
             disk.write(&Batch::from([(key, Some(value))]))?;
@@ -183,7 +219,10 @@ fn found(dir: &Path, disk: &dyn Disk, stored: Option<StoreMeta>) -> Result<(Stor
             meta
         }
     };
-    let mark = Mark { id: meta.id, commit: meta.commit };
+    let mark = Mark {
+        id: meta.id,
+        commit: meta.commit,
+    };
     let made = Watermark::create(&dir.join(WATERMARK), mark);
     let watermark = made.map_err(|error| Fault::io("making the watermark file", &error))?;
     Ok((meta, watermark))
@@ -207,16 +246,21 @@ fn lock(dir: &Path, create: bool) -> Result<File, Fault> {
     } else if !dir.is_dir() {
         return Err(Fault::new(Code::Missing, "there is no such folder"));
     }
-    let file = File::create(dir.join(LOCK)).map_err(|error| Fault::io("making the lock file", &error))?;
+    let file =
+        File::create(dir.join(LOCK)).map_err(|error| Fault::io("making the lock file", &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Fault::new(Code::Locked, "another process has the folder open")),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Fault::new(
+            Code::Locked,
+            "another process has the folder open",
+        )),
         Err(std::fs::TryLockError::Error(error)) => Err(Fault::io("locking the folder", &error)),
     }
 }
 
 /// Bytes that are free on the disk of a folder.
 pub(super) fn free_bytes(dir: &Path) -> Result<u64, Fault> {
-    let free = rustix::fs::statvfs(dir).map_err(|error| Fault::io("asking for free space", &error.into()))?;
+    let free = rustix::fs::statvfs(dir)
+        .map_err(|error| Fault::io("asking for free space", &error.into()))?;
     Ok(free.f_bavail.saturating_mul(free.f_frsize))
 }

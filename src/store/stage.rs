@@ -24,25 +24,50 @@ pub(crate) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(disk: &'a dyn Disk) -> Self {
-        Self { disk, batch: Batch::new(), ledgers: BTreeMap::new() }
+        Self {
+            disk,
+            batch: Batch::new(),
+            ledgers: BTreeMap::new(),
+        }
     }
 
     /// Takes one change of a portfolio in; `meta` follows the numbers that it gives.
-    pub(crate) fn take(&mut self, unit: usize, no: PortfolioNo, meta: &mut PortfolioMeta, change: &Change) -> Result<(), StoreError> {
+    pub(crate) fn take(
+        &mut self,
+        unit: usize,
+        no: PortfolioNo,
+        meta: &mut PortfolioMeta,
+        change: &Change,
+    ) -> Result<(), StoreError> {
         match change {
-            Change::PutPortfolio(portfolio) => self.put(unit, Kind::Portfolio, &keys::settings(no), portfolio.as_ref()),
+            Change::PutPortfolio(portfolio) => self.put(
+                unit,
+                Kind::Portfolio,
+                &keys::settings(no),
+                portfolio.as_ref(),
+            ),
             Change::DropPortfolio => {
                 self.ledgers.retain(|(portfolio, _), _| *portfolio != no);
                 self.drop_all(&keys::portfolio_prefix(no))
             }
             Change::PutClient(client, record) => {
                 meta.next_client = meta.next_client.max(client.0 + 1);
-                self.put(unit, Kind::Client, &keys::client(no, *client), record.as_ref())
+                self.put(
+                    unit,
+                    Kind::Client,
+                    &keys::client(no, *client),
+                    record.as_ref(),
+                )
             }
             Change::DropClient(client) => self.drop_client(no, *client),
             Change::PutProduct(product, record) => {
                 meta.next_product = meta.next_product.max(product.0 + 1);
-                self.put(unit, Kind::Product, &keys::product(no, *product), record.as_ref())
+                self.put(
+                    unit,
+                    Kind::Product,
+                    &keys::product(no, *product),
+                    record.as_ref(),
+                )
             }
             Change::DropProduct(product) => self.drop_all(&keys::product(no, *product)),
             Change::PutBlock(client, block) => {
@@ -55,9 +80,12 @@ impl<'a> Stage<'a> {
                 self.batch.insert(keys::block(no, *client, *first), None);
                 Ok(())
             }
-            Change::PutEvent(client, number, event) => {
-                self.put(unit, Kind::Event, &keys::event(no, *client, *number), event.as_ref())
-            }
+            Change::PutEvent(client, number, event) => self.put(
+                unit,
+                Kind::Event,
+                &keys::event(no, *client, *number),
+                event.as_ref(),
+            ),
             Change::DropEvent(client, number) => self.drop_all(&keys::event(no, *client, *number)),
             Change::PutSale(hash, entry) => {
                 self.entries(no, *hash)?.insert(*hash, *entry);
@@ -68,7 +96,10 @@ impl<'a> Stage<'a> {
                 Ok(())
             }
             Change::PutAnswer(request, answer) => {
-                let record = AnswerRecord { answered_at_unix: answer.answered_at_unix, bytes: answer.bytes.to_vec() };
+                let record = AnswerRecord {
+                    answered_at_unix: answer.answered_at_unix,
+                    bytes: answer.bytes.to_vec(),
+                };
                 self.put(unit, Kind::Answer, &keys::answer(no, *request), &record)
             }
             Change::DropAnswer(request) => self.drop_all(&keys::answer(no, *request)),
@@ -89,7 +120,13 @@ impl<'a> Stage<'a> {
     }
 
     /// A record in as many chunks as it needs; chunks of a longer one before it go.
-    fn put<T: Serialize + ?Sized>(&mut self, unit: usize, kind: Kind, key: &[u8], record: &T) -> Result<(), StoreError> {
+    fn put<T: Serialize + ?Sized>(
+        &mut self,
+        unit: usize,
+        kind: Kind,
+        key: &[u8],
+        record: &T,
+    ) -> Result<(), StoreError> {
         let record = records::encode(record)?;
         let payloads = chunks(&record).ok_or(StoreError::TooLarge {
             unit,
@@ -127,20 +164,22 @@ impl<'a> Stage<'a> {
         self.drop_all(&keys::events(no, client))?;
         let mut bounds = Vec::new();
         let mut broken = None;
-        let scanned = self.disk.scan(&keys::prefix(no, Kind::Sale), &mut |key, value| {
-            match read_block(key, value) {
-                Ok((bound, entries)) => {
-                    if entries.values().any(|entry| entry.client == client) {
-                        bounds.push((bound, entries));
+        let scanned =
+            self.disk.scan(
+                &keys::prefix(no, Kind::Sale),
+                &mut |key, value| match read_block(key, value) {
+                    Ok((bound, entries)) => {
+                        if entries.values().any(|entry| entry.client == client) {
+                            bounds.push((bound, entries));
+                        }
+                        ControlFlow::Continue(())
                     }
-                    ControlFlow::Continue(())
-                }
-                Err(fault) => {
-                    broken = Some(fault);
-                    ControlFlow::Break(())
-                }
-            }
-        });
+                    Err(fault) => {
+                        broken = Some(fault);
+                        ControlFlow::Break(())
+                    }
+                },
+            );
         scanned.map_err(Fault::from)?;
         if let Some(fault) = broken {
             return Err(fault.into());
@@ -164,14 +203,24 @@ impl<'a> Stage<'a> {
 }
 
 /// The sale of a hash, if the ledger has it.
-pub(crate) fn find_sale(disk: &dyn Disk, no: PortfolioNo, hash: SaleHash) -> Result<Option<SaleEntry>, StoreError> {
+pub(crate) fn find_sale(
+    disk: &dyn Disk,
+    no: PortfolioNo,
+    hash: SaleHash,
+) -> Result<Option<SaleEntry>, StoreError> {
     let (_, entries) = find_block(disk, no, hash)?;
     Ok(entries.get(&hash).copied())
 }
 
 /// The bound and the entries of the block that holds a hash, or is to hold it.
-fn find_block(disk: &dyn Disk, no: PortfolioNo, hash: SaleHash) -> Result<(SaleHash, Entries), StoreError> {
-    let found = disk.last(&keys::sale(no, LOWEST), &keys::sale(no, hash)).map_err(Fault::from)?;
+fn find_block(
+    disk: &dyn Disk,
+    no: PortfolioNo,
+    hash: SaleHash,
+) -> Result<(SaleHash, Entries), StoreError> {
+    let found = disk
+        .last(&keys::sale(no, LOWEST), &keys::sale(no, hash))
+        .map_err(Fault::from)?;
     match found {
         Some((key, value)) => Ok(read_block(&key, &value)?),
         None => Ok((LOWEST, Entries::new())),
@@ -180,7 +229,10 @@ fn find_block(disk: &dyn Disk, no: PortfolioNo, hash: SaleHash) -> Result<(SaleH
 
 fn read_block(key: &[u8], value: &[u8]) -> Result<(SaleHash, Entries), Fault> {
     let Some((_, _, keys::Name::Sale { first })) = keys::parse(key) else {
-        return Err(Fault::new(Code::Record, "a sale ledger block has a key that does not read"));
+        return Err(Fault::new(
+            Code::Record,
+            "a sale ledger block has a key that does not read",
+        ));
     };
     Ok((first, ledger::decode(first, unseal(key, value)?)?))
 }

@@ -30,7 +30,12 @@ pub(crate) struct Watermark {
 impl Watermark {
     /// Makes the file, durable, with a first mark.
     pub(crate) fn create(path: &Path, mark: Mark) -> std::io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
         let watermark = Self { file };
         watermark.file.write_all_at(&[0; 2 * SLOT_BYTES], 0)?;
         watermark.write(mark)?;
@@ -49,9 +54,12 @@ impl Watermark {
             Err(error) => return Err(Fault::io("opening the watermark file", &error)),
         };
         let mut bytes = [0; 2 * SLOT_BYTES];
-        let read = file.read_at(&mut bytes, 0).map_err(|error| Fault::io("reading the watermark file", &error))?;
+        let read = file
+            .read_at(&mut bytes, 0)
+            .map_err(|error| Fault::io("reading the watermark file", &error))?;
         let (first, second) = bytes.split_at(SLOT_BYTES);
-        let whole = |slot: &[u8], from: usize| (read >= from + USED_BYTES).then(|| decode(slot)).flatten();
+        let whole =
+            |slot: &[u8], from: usize| (read >= from + USED_BYTES).then(|| decode(slot)).flatten();
         let marks = [whole(first, 0), whole(second, SLOT_BYTES)];
         match marks.into_iter().flatten().max_by_key(|mark| mark.commit) {
             Some(mark) => Ok(Some((Self { file }, mark))),
@@ -80,7 +88,10 @@ fn decode(slot: &[u8]) -> Option<Mark> {
     let (id, rest) = slot.split_first_chunk::<16>()?;
     let (commit, rest) = rest.split_first_chunk::<8>()?;
     let (sum, _) = rest.split_first_chunk::<4>()?;
-    let mark = Mark { id: *id, commit: u64::from_be_bytes(*commit) };
+    let mark = Mark {
+        id: *id,
+        commit: u64::from_be_bytes(*commit),
+    };
     (crc32fast::hash(&slot[..24]).to_be_bytes() == *sum).then_some(mark)
 }
 
@@ -93,7 +104,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("watermark");
         assert!(Watermark::open(&path).unwrap().is_none());
-        let mark = |commit| Mark { id: [7; 16], commit };
+        let mark = |commit| Mark {
+            id: [7; 16],
+            commit,
+        };
         let file = Watermark::create(&path, mark(0)).unwrap();
         for commit in 1..5 {
             file.write(mark(commit)).unwrap();
