@@ -181,12 +181,12 @@ impl History {
 
     /// Every bucket, in order of product and slot. Costs one decoding of all bytes.
     pub fn iter(&self) -> impl Iterator<Item = Bucket> + '_ {
-        self.from_block(0)
+        self.read_on(0)
     }
 
     /// The buckets of one product, in order of slot. Decodes from the block it starts in.
     pub fn buckets_of(&self, product: ProductNo) -> impl Iterator<Item = Bucket> + '_ {
-        self.from_block(self.block_of((product, Slot::SetTicket)))
+        self.read_on(self.block_of((product, Slot::SetTicket)))
             .skip_while(move |bucket| bucket.product < product)
             .take_while(move |bucket| bucket.product == product)
     }
@@ -272,7 +272,7 @@ impl History {
             .saturating_sub(1)
     }
 
-    fn from_block(&self, number: usize) -> impl Iterator<Item = Bucket> + '_ {
+    fn read_on(&self, number: usize) -> impl Iterator<Item = Bucket> + '_ {
         // Every block was checked when it came in, so no bucket is lost to an error here.
         let blocks = self.blocks.get(number..).unwrap_or_default();
         blocks

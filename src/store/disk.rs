@@ -11,6 +11,9 @@ use super::error::{Code, Fault};
 /// Keys with their new values, or nothing where the key is to go.
 pub(crate) type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
+/// A key and its value.
+pub(crate) type Record = (Vec<u8>, Vec<u8>);
+
 /// Takes entries in the order of their keys, until it breaks off.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
@@ -24,7 +27,7 @@ pub(crate) struct DiskError {
 }
 
 impl DiskError {
-    pub(crate) fn new(doing: &'static str, reason: impl ToString) -> Self {
+    pub(crate) fn new(doing: &'static str, reason: &impl ToString) -> Self {
         Self {
             doing,
             reason: reason.to_string(),
@@ -50,7 +53,7 @@ pub(crate) trait Disk: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError>;
 
     /// The last entry with `low <= key <= high`.
-    fn last(&self, low: &[u8], high: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, DiskError>;
+    fn last(&self, low: &[u8], high: &[u8]) -> Result<Option<Record>, DiskError>;
 
     /// Every entry whose key starts so, in order.
     fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> Result<(), DiskError>;
@@ -93,7 +96,7 @@ pub(crate) mod memory {
         fn burn(&self, doing: &'static str) -> Result<(), DiskError> {
             self.tried.fetch_add(1, Ordering::SeqCst);
             match self.fuse.load(Ordering::SeqCst) {
-                0 => Err(DiskError::new(doing, "told to fail")),
+                0 => Err(DiskError::new(doing, &"told to fail")),
                 left => {
                     if left > 0 {
                         self.fuse.fetch_sub(1, Ordering::SeqCst);
@@ -111,7 +114,7 @@ pub(crate) mod memory {
             Ok(self.0.entries.lock().unwrap().get(key).cloned())
         }
 
-        fn last(&self, low: &[u8], high: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, DiskError> {
+        fn last(&self, low: &[u8], high: &[u8]) -> Result<Option<Record>, DiskError> {
             let entries = self.0.entries.lock().unwrap();
             let last = entries.range(low.to_vec()..=high.to_vec()).next_back();
             Ok(last.map(|(key, value)| (key.clone(), value.clone())))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::change::{Answer, RequestHash};
+use super::change::{Answer, RequestHash, SaleHash};
 use super::digest::Digest;
 use super::disk::Disk;
 use super::error::{Code, Fault};
@@ -103,6 +103,11 @@ struct Open {
     blocks: Vec<(ClientNo, Vec<Block>)>,
     events: Vec<(ClientNo, u32, Arc<ClientEvent>)>,
     answers: Vec<(RequestHash, Answer)>,
+    /// The last hash of the ledger block before.
+    last_sale: Option<SaleHash>,
+    /// The highest numbers in the ledger.
+    sale_clients: Option<ClientNo>,
+    sale_products: Option<ProductNo>,
 }
 
 impl Scan {
@@ -113,6 +118,9 @@ impl Scan {
         };
         let payload = unseal(key, value)?;
         if no == keys::STORE {
+            if name != Name::Meta {
+                return Err(Fault::new(Code::Record, "a record belongs to no portfolio"));
+            }
             self.meta = Some(records::decode("store meta record", payload)?);
             return Ok(());
         }
@@ -190,6 +198,9 @@ impl Open {
             blocks: Vec::new(),
             events: Vec::new(),
             answers: Vec::new(),
+            last_sale: None,
+            sale_clients: None,
+            sale_products: None,
         }
     }
 
@@ -236,7 +247,18 @@ impl Open {
                     Arc::new(records::decode("client event", record)?),
                 ));
             }
-            Name::Sale { first } => drop(ledger::decode(first, record)?),
+            Name::Sale { first } => {
+                let entries = ledger::decode(first, record)?;
+                if self.last_sale.is_some_and(|last| last >= first) {
+                    let what = "sale ledger blocks are out of order";
+                    return Err(Fault::new(Code::Record, what));
+                }
+                self.last_sale = entries.last_key_value().map(|(last, _)| *last);
+                for sale in entries.values() {
+                    self.sale_clients = self.sale_clients.max(Some(sale.client));
+                    self.sale_products = self.sale_products.max(Some(sale.product));
+                }
+            }
             Name::Answer { request, .. } => {
                 let answer: AnswerRecord = records::decode("request answer", record)?;
                 let AnswerRecord {
@@ -302,7 +324,12 @@ impl Open {
                 .iter()
                 .all(|(product, _)| product.0 < meta.next_product)
             && histories.iter().all(|(client, _)| given(client))
-            && self.events.iter().all(|(client, _, _)| given(client));
+            && self.events.iter().all(|(client, _, _)| given(client))
+            && self.sale_clients.iter().all(given)
+            && self
+                .sale_products
+                .iter()
+                .all(|product| product.0 < meta.next_product);
         if !products_given || !numbers_given {
             return Err(Fault::new(
                 Code::Record,

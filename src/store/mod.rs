@@ -12,22 +12,31 @@
 mod backup;
 mod change;
 mod commit;
+mod compact;
 mod digest;
 mod disk;
 mod error;
+mod folder;
+mod frames;
 mod keys;
 mod ledger;
 mod load;
 mod open;
 mod records;
+mod restore;
 mod sled_disk;
 mod stage;
+#[cfg(test)]
+mod suite;
 mod value;
 mod watermark;
 
-pub use backup::{backup, compact, restore};
+pub use backup::{Progress, backup};
 pub use change::{Answer, Applied, Change, RequestHash, SaleEntry, SaleHash, Unit};
 pub use commit::Store;
+pub use compact::compact;
 pub use error::{Code, OpenError, StoreError};
 pub use load::{Loaded, LoadedPortfolio};
 pub use open::{OpenOptions, Report, check};
+pub use restore::restore;
+pub use value::MAX_RECORD_BYTES;

@@ -1,6 +1,6 @@
 //! Opening a folder: what must be there, that it is whole, and that nothing acknowledged is gone.
 
-use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,19 +10,13 @@ use std::time::Duration;
 use super::commit::Store;
 use super::disk::{Batch, Disk};
 use super::error::{Code, Fault, OpenError};
+use super::folder::{Folder, sync_parent};
 use super::keys;
 use super::load::{Loaded, Scanned, scan};
 use super::records::{self, StoreMeta};
-use super::sled_disk::SledDisk;
+use super::sled_disk::{SledDisk, panic_text};
 use super::value::seal;
 use super::watermark::{Mark, Watermark};
-
-/// The folder of the database inside the data folder.
-const DATABASE: &str = "sled";
-/// The watermark file.
-const WATERMARK: &str = "watermark";
-/// The file that a process locks while it has the folder open.
-const LOCK: &str = "lock";
 
 /// How a folder is opened.
 #[derive(Debug, Clone)]
@@ -31,9 +25,10 @@ pub struct OpenOptions {
     pub cache_bytes: u64,
     /// Room that stays free on the disk, in bytes: writes are refused before it is touched.
     pub free_floor_bytes: u64,
-    /// Opening without progress for this long is given up.
+    /// Opening without progress for this long is given up. The database's own recovery counts as
+    /// one step.
     pub stall_limit: Duration,
-    /// Whether a folder that is not there is made.
+    /// Whether a folder that is not there, or has never held a database, is made one.
     pub create: bool,
 }
 
@@ -42,8 +37,18 @@ impl Default for OpenOptions {
         Self {
             cache_bytes: 64 * 1024 * 1024,
             free_floor_bytes: 64 * 1024 * 1024,
-            stall_limit: Duration::from_secs(60),
+            stall_limit: Duration::from_mins(1),
             create: true,
+        }
+    }
+}
+
+impl OpenOptions {
+    /// The defaults, for a folder that must be there.
+    pub(super) fn existing() -> Self {
+        Self {
+            create: false,
+            ..Self::default()
         }
     }
 }
@@ -63,19 +68,9 @@ pub struct Report {
 
 /// Runs all checks of opening, and closes the folder again.
 pub fn check(dir: &Path) -> Result<Report, OpenError> {
-    let options = OpenOptions {
-        create: false,
-        ..OpenOptions::default()
-    };
-    let (store, scanned) = open_scanned(dir, &options)?;
-    let report = Report {
-        portfolios: u64::from(store.meta.portfolios),
-        records: store.meta.records,
-        bytes: scanned.bytes,
-        commit: store.meta.commit,
-    };
-    let Store { disk, dir, .. } = store;
-    disk.close().map_err(|error| Fault::from(error).at(&dir))?;
+    let (store, scanned) = open_scanned(dir, &OpenOptions::existing())?;
+    let report = store.report(scanned.bytes);
+    store.close().map_err(|fault| fault.at(dir))?;
     Ok(report)
 }
 
@@ -88,109 +83,138 @@ pub(super) fn open_scanned(
     dir: &Path,
     options: &OpenOptions,
 ) -> Result<(Store, Scanned), OpenError> {
-    let fault = |fault: Fault| fault.at(dir);
-    let lock = lock(dir, options.create).map_err(fault)?;
-    let known = Watermark::open(&dir.join(WATERMARK)).map_err(fault)?;
-    let database = dir.join(DATABASE);
-    let there = database.join("db").exists();
-    if known.is_some() && !there {
-        return Err(fault(Fault::new(
-            Code::Missing,
-            "the watermark is there and the database is gone",
-        )));
+    open_folder(dir, options).map_err(|fault| fault.at(dir))
+}
+
+fn open_folder(dir: &Path, options: &OpenOptions) -> Result<(Store, Scanned), Fault> {
+    let missing = |what: &str| Fault::new(Code::Missing, what);
+    let folder = Folder::lock(dir, options.create)?;
+    let known = Watermark::open(&folder.watermark())?;
+    let founded = folder.is_founded()?;
+    if !folder.database().join("db").exists() {
+        if known.is_some() {
+            return Err(missing("the watermark is there and the database is gone"));
+        }
+        if founded || folder.database().exists() {
+            return Err(missing("the folder held a database, which is gone"));
+        }
+        if !options.create {
+            return Err(missing("there is no database in the folder"));
+        }
+        found(&folder, options)?;
+    } else if founded && known.is_none() {
+        return Err(missing("the database is there and the watermark is gone"));
     }
-    if !there && !options.create {
-        return Err(fault(Fault::new(
-            Code::Missing,
-            "there is no database in the folder",
-        )));
+    let opened = open_disk(folder.database(), options.cache_bytes, options.stall_limit);
+    match opened {
+        Ok((disk, scanned)) => adopt(folder, known, disk, scanned, options),
+        Err(fault) => {
+            if fault.code == Code::Timeout {
+                folder.never_unlock();
+            }
+            Err(fault)
+        }
     }
-    let (disk, mut scanned) = open_disk(&database, options).map_err(fault)?;
-    let (meta, watermark) = match (known, scanned.meta) {
-        (Some((watermark, mark)), Some(meta)) => {
-            if mark.id != meta.id {
-                return Err(fault(Fault::new(
-                    Code::Watermark,
-                    "the watermark belongs to another data folder",
-                )));
-            }
-            if meta.commit < mark.commit {
-                let what = format!(
-                    "commit {} was acknowledged; the database ends at {}",
-                    mark.commit, meta.commit
-                );
-                return Err(fault(Fault::new(Code::Watermark, what)));
-            }
-            (meta, watermark)
-        }
-        (Some((_, mark)), None) => {
-            let what = format!(
-                "commit {} was acknowledged; the database is empty",
-                mark.commit
-            );
-            return Err(fault(Fault::new(Code::Missing, what)));
-        }
-        (None, Some(meta)) if meta.commit > 0 => {
-            return Err(fault(Fault::new(
-                Code::Missing,
-                "the database is there and the watermark is gone",
-            )));
-        }
-        // Made, and stopped before its first commit.
-        (None, stored) => found(dir, disk.as_ref(), stored).map_err(fault)?,
+}
+
+/// Makes a store of an opened database, if it is the one of the watermark and no older.
+pub(super) fn adopt(
+    folder: Folder,
+    known: Option<(Watermark, Mark)>,
+    disk: Box<dyn Disk>,
+    mut scanned: Scanned,
+    options: &OpenOptions,
+) -> Result<(Store, Scanned), Fault> {
+    let Some(meta) = scanned.meta else {
+        return Err(Fault::new(Code::Missing, "the database is empty"));
     };
+    let now = Mark {
+        id: meta.id,
+        commit: meta.commit,
+    };
+    let watermark = match known {
+        Some((_, mark)) if mark.id != meta.id => {
+            let what = "the watermark belongs to another data folder";
+            return Err(Fault::new(Code::Watermark, what));
+        }
+        Some((_, mark)) if meta.commit < mark.commit => {
+            let what = format!(
+                "commit {} was acknowledged; the database ends at {}",
+                mark.commit, meta.commit
+            );
+            return Err(Fault::new(Code::Watermark, what));
+        }
+        Some((watermark, mark)) => {
+            // A stop before the acknowledgement left it behind; from now on the commit is seen.
+            if mark != now {
+                let written = watermark.write(now);
+                written.map_err(|error| Fault::io("writing the watermark file", &error))?;
+            }
+            watermark
+        }
+        None if meta.commit > 0 => {
+            let what = "the database is there and the watermark is gone";
+            return Err(Fault::new(Code::Missing, what));
+        }
+        // Made, and stopped before the watermark.
+        None => Watermark::create(&folder.watermark(), now)
+            .map_err(|error| Fault::io("making the watermark file", &error))?,
+    };
+    folder.note_founded(meta.id)?;
     let portfolios = std::mem::take(&mut scanned.metas);
+    tracing::info!(
+        portfolios = meta.portfolios,
+        records = meta.records,
+        commit = meta.commit,
+        "opened the store"
+    );
     let store = Store {
         disk,
-        dir: dir.to_owned(),
         watermark,
         meta,
         portfolios,
         free_floor_bytes: options.free_floor_bytes,
         failed: None,
-        _lock: lock,
+        folder,
     };
     Ok((store, scanned))
 }
 
 /// Opens the database and scans it on a thread of its own, given up when it stalls: a damaged
 /// database may loop for ever.
-fn open_disk(database: &Path, options: &OpenOptions) -> Result<(Box<dyn Disk>, Scanned), Fault> {
+pub(super) fn open_disk(
+    database: PathBuf,
+    cache_bytes: u64,
+    stall_limit: Duration,
+) -> Result<(Box<dyn Disk>, Scanned), Fault> {
     let steps = Arc::new(AtomicU64::new(0));
     let counted = steps.clone();
     let (send, done) = channel();
-    let (path, cache_bytes): (PathBuf, u64) = (database.to_owned(), options.cache_bytes);
-    let thread = std::thread::Builder::new()
-        .name("open".into())
-        .spawn(move || {
-            let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let disk = SledDisk::open(&path, cache_bytes)?;
-                let scanned = scan(&disk, &|| {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                })?;
-                Ok((Box::new(disk) as Box<dyn Disk>, scanned))
-            }));
-            // Nobody waits any more after a stall.
-            let _ = send.send(opened);
-        });
+    let thread = std::thread::Builder::new().name("open".into());
+    let thread = thread.spawn(move || {
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let disk: Box<dyn Disk> = Box::new(SledDisk::open(&database, cache_bytes)?);
+            let scanned = scan(disk.as_ref(), &|| {
+                counted.fetch_add(1, Ordering::Relaxed);
+            })?;
+            Ok((disk, scanned))
+        }));
+        // Nobody waits any more after a stall.
+        let _ = send.send(opened);
+    });
     thread.map_err(|error| Fault::io("starting a thread", &error))?;
     let mut seen = 0;
     loop {
-        match done.recv_timeout(options.stall_limit) {
+        match done.recv_timeout(stall_limit) {
             Ok(Ok(opened)) => return opened,
-            Ok(Err(panic)) => {
-                return Err(Fault::new(
-                    Code::Panic,
-                    super::sled_disk::panic_text(panic.as_ref()),
-                ));
-            }
+            Ok(Err(panic)) => return Err(Fault::new(Code::Panic, panic_text(panic.as_ref()))),
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Fault::new(Code::Panic, "the opening thread stopped short"));
             }
             Err(RecvTimeoutError::Timeout) => {
                 let now = steps.load(Ordering::Relaxed);
                 if now == seen {
-                    let what = format!("no progress for {} s", options.stall_limit.as_secs());
+                    let what = format!("no progress for {} s", stall_limit.as_secs());
                     return Err(Fault::new(Code::Timeout, what));
                 }
                 seen = now;
@@ -199,33 +223,26 @@ fn open_disk(database: &Path, options: &OpenOptions) -> Result<(Box<dyn Disk>, S
     }
 }
 
-/// Founds a store: draws its id, writes its meta record, then its watermark.
-fn found(
-    dir: &Path,
-    disk: &dyn Disk,
-    stored: Option<StoreMeta>,
-) -> Result<(StoreMeta, Watermark), Fault> {
-    let meta = match stored {
-        Some(meta) => meta,
-        None => {
-            let meta = StoreMeta {
-                id: draw_id(dir),
-                ..StoreMeta::default()
-            };
-            let key = keys::meta(keys::STORE);
-            let value = seal(&key, &records::encode(&meta)?);
-            disk.write(&Batch::from([(key, Some(value))]))?;
-            disk.sync()?;
-            meta
-        }
+/// Makes an empty database, whole before it is put where it is looked for.
+fn found(folder: &Folder, options: &OpenOptions) -> Result<(), Fault> {
+    let disk = SledDisk::open(&folder.fresh(), options.cache_bytes)?;
+    write_first(&disk, folder.dir())?;
+    Box::new(disk).close()?;
+    folder.swap_in_fresh()?;
+    sync_parent(folder.dir())
+}
+
+/// Writes the meta record of a store that has nothing yet.
+pub(super) fn write_first(disk: &dyn Disk, dir: &Path) -> Result<(), Fault> {
+    let meta = StoreMeta {
+        id: draw_id(dir),
+        ..StoreMeta::default()
     };
-    let mark = Mark {
-        id: meta.id,
-        commit: meta.commit,
-    };
-    let made = Watermark::create(&dir.join(WATERMARK), mark);
-    let watermark = made.map_err(|error| Fault::io("making the watermark file", &error))?;
-    Ok((meta, watermark))
+    let key = keys::meta(keys::STORE);
+    let value = seal(&key, &records::encode(&meta)?);
+    disk.write(&Batch::from([(key, Some(value))]))?;
+    disk.sync()?;
+    Ok(())
 }
 
 /// An id that no other folder has: of the clock, the process and the path.
@@ -236,31 +253,6 @@ fn draw_id(dir: &Path) -> [u8; 16] {
     hasher.update(&std::process::id().to_le_bytes());
     hasher.update(dir.as_os_str().as_encoded_bytes());
     let mut id = [0; 16];
-    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    id.copy_from_slice(hasher.finalize().as_bytes().split_at(16).0);
     id
-}
-
-fn lock(dir: &Path, create: bool) -> Result<File, Fault> {
-    if create {
-        std::fs::create_dir_all(dir).map_err(|error| Fault::io("making the folder", &error))?;
-    } else if !dir.is_dir() {
-        return Err(Fault::new(Code::Missing, "there is no such folder"));
-    }
-    let file =
-        File::create(dir.join(LOCK)).map_err(|error| Fault::io("making the lock file", &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Fault::new(
-            Code::Locked,
-            "another process has the folder open",
-        )),
-        Err(std::fs::TryLockError::Error(error)) => Err(Fault::io("locking the folder", &error)),
-    }
-}
-
-/// Bytes that are free on the disk of a folder.
-pub(super) fn free_bytes(dir: &Path) -> Result<u64, Fault> {
-    let free = rustix::fs::statvfs(dir)
-        .map_err(|error| Fault::io("asking for free space", &error.into()))?;
-    Ok(free.f_bavail.saturating_mul(free.f_frsize))
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::disk::{Batch, Disk, DiskError, Visit};
+use super::disk::{Batch, Disk, DiskError, Record, Visit};
 
 /// How long sled's file lock may outlive its last owner: its threads let go of it late.
 const LOCK_GRACE: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ fn guarded<T>(
     run: impl FnOnce() -> Result<T, sled::Error>,
 ) -> Result<T, DiskError> {
     match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(done) => done.map_err(|error| DiskError::new(doing, error)),
+        Ok(done) => done.map_err(|error| DiskError::new(doing, &error)),
         Err(panic) => Err(DiskError {
             doing,
             reason: panic_text(panic.as_ref()),
@@ -48,7 +48,7 @@ impl SledDisk {
     /// Opens the database in a folder, or makes one there. The caller holds the folder's lock.
     pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, DiskError> {
         remove_half_written_snapshots(folder)
-            .map_err(|error| DiskError::new("removing a half-written snapshot", error))?;
+            .map_err(|error| DiskError::new("removing a half-written snapshot", &error))?;
         let began = Instant::now();
         let db = loop {
             let config = sled::Config::new()
@@ -67,7 +67,7 @@ impl SledDisk {
             }
         };
         let file = File::open(folder.join("db"))
-            .map_err(|error| DiskError::new("opening the database file", error))?;
+            .map_err(|error| DiskError::new("opening the database file", &error))?;
         let disk = Self {
             db: Some(db),
             folder: folder.to_path_buf(),
@@ -82,14 +82,14 @@ impl SledDisk {
     fn db(&self) -> Result<&sled::Db, DiskError> {
         self.db
             .as_ref()
-            .ok_or_else(|| DiskError::new("using the database", "closed"))
+            .ok_or_else(|| DiskError::new("using the database", &"closed"))
     }
 }
 
 fn sync_folder(folder: &Path) -> Result<(), DiskError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|error| DiskError::new("syncing the database folder", error))
+        .map_err(|error| DiskError::new("syncing the database folder", &error))
 }
 
 /// A kill while sled starts leaves `snap.*.generating`, and sled then refuses to open.
@@ -114,7 +114,7 @@ impl Disk for SledDisk {
         guarded("reading", || Ok(db.get(key)?.map(|value| value.to_vec())))
     }
 
-    fn last(&self, low: &[u8], high: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, DiskError> {
+    fn last(&self, low: &[u8], high: &[u8]) -> Result<Option<Record>, DiskError> {
         let db = self.db()?;
         guarded("reading", || {
             let last = db.range(low..=high).next_back().transpose()?;
@@ -152,15 +152,15 @@ impl Disk for SledDisk {
         guarded("flushing", || db.flush())?;
         // sled's flush asks the kernel to start writing (sync_file_range) and no more.
         let synced = self.file.sync_all();
-        synced.map_err(|error| DiskError::new("syncing the database file", error))?;
+        synced.map_err(|error| DiskError::new("syncing the database file", &error))?;
         let blobs = self.folder.join("blobs");
         let mut any = false;
         let entries = blobs
             .read_dir()
-            .map_err(|error| DiskError::new("listing the database folder", error))?;
+            .map_err(|error| DiskError::new("listing the database folder", &error))?;
         for entry in entries {
             let synced = entry.and_then(|entry| File::open(entry.path())?.sync_all());
-            synced.map_err(|error| DiskError::new("syncing a database file", error))?;
+            synced.map_err(|error| DiskError::new("syncing a database file", &error))?;
             any = true;
         }
         if any {

@@ -1,18 +1,19 @@
 //! Changes of a group on their way to one batch.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 
 use serde::Serialize;
 
 use super::change::{Change, SaleEntry, SaleHash};
-use super::disk::{Batch, Disk};
+use super::disk::{Batch, Disk, Record};
 use super::error::{Code, Fault, StoreError};
 use super::keys::{self, Kind};
 use super::ledger::{self, Entries, LOWEST};
 use super::records::{self, AnswerRecord, PortfolioMeta};
 use super::value::{MAX_RECORD_BYTES, chunks, seal, unseal};
-use crate::domain::{ClientNo, PortfolioNo};
+use crate::domain::{ClientNo, MAX_BLOCK_BYTES, PortfolioNo};
 
 /// What a group of units changes, worked out over what the disk has.
 pub(crate) struct Stage<'a> {
@@ -51,7 +52,7 @@ impl<'a> Stage<'a> {
                 self.drop_all(&keys::portfolio_prefix(no))
             }
             Change::PutClient(client, record) => {
-                meta.next_client = meta.next_client.max(client.0 + 1);
+                meta.next_client = meta.next_client.max(client.0.saturating_add(1));
                 self.put(
                     unit,
                     Kind::Client,
@@ -61,7 +62,7 @@ impl<'a> Stage<'a> {
             }
             Change::DropClient(client) => self.drop_client(no, *client),
             Change::PutProduct(product, record) => {
-                meta.next_product = meta.next_product.max(product.0 + 1);
+                meta.next_product = meta.next_product.max(product.0.saturating_add(1));
                 self.put(
                     unit,
                     Kind::Product,
@@ -71,6 +72,14 @@ impl<'a> Stage<'a> {
             }
             Change::DropProduct(product) => self.drop_all(&keys::product(no, *product)),
             Change::PutBlock(client, block) => {
+                if block.bytes.len() > MAX_BLOCK_BYTES {
+                    return Err(StoreError::TooLarge {
+                        unit,
+                        what: Kind::History.name(),
+                        bytes: block.bytes.len(),
+                        limit_bytes: MAX_BLOCK_BYTES,
+                    });
+                }
                 let key = keys::block(no, *client, block.first);
                 let value = seal(&key, &block.bytes);
                 self.batch.insert(key, Some(value));
@@ -197,8 +206,20 @@ impl<'a> Stage<'a> {
 
     /// The block that holds a hash, or is to hold it.
     fn entries(&mut self, no: PortfolioNo, hash: SaleHash) -> Result<&mut Entries, StoreError> {
-        let (bound, stored) = find_block(self.disk, no, hash)?;
-        Ok(self.ledgers.entry((no, bound)).or_insert(stored))
+        let found = last_block(self.disk, no, hash)?;
+        let bound = match &found {
+            Some((key, _)) => bound_of(key)?,
+            None => LOWEST,
+        };
+        match self.ledgers.entry((no, bound)) {
+            Entry::Occupied(opened) => Ok(opened.into_mut()),
+            Entry::Vacant(vacant) => {
+                let stored = found
+                    .map(|(key, value)| read_block(&key, &value))
+                    .transpose()?;
+                Ok(vacant.insert(stored.map_or_else(Entries::new, |(_, entries)| entries)))
+            }
+        }
     }
 }
 
@@ -208,31 +229,34 @@ pub(crate) fn find_sale(
     no: PortfolioNo,
     hash: SaleHash,
 ) -> Result<Option<SaleEntry>, StoreError> {
-    let (_, entries) = find_block(disk, no, hash)?;
-    Ok(entries.get(&hash).copied())
-}
-
-/// The bound and the entries of the block that holds a hash, or is to hold it.
-fn find_block(
-    disk: &dyn Disk,
-    no: PortfolioNo,
-    hash: SaleHash,
-) -> Result<(SaleHash, Entries), StoreError> {
-    let found = disk
-        .last(&keys::sale(no, LOWEST), &keys::sale(no, hash))
-        .map_err(Fault::from)?;
-    match found {
-        Some((key, value)) => Ok(read_block(&key, &value)?),
-        None => Ok((LOWEST, Entries::new())),
+    match last_block(disk, no, hash)? {
+        Some((key, value)) => Ok(read_block(&key, &value)?.1.get(&hash).copied()),
+        None => Ok(None),
     }
 }
 
-fn read_block(key: &[u8], value: &[u8]) -> Result<(SaleHash, Entries), Fault> {
-    let Some((_, _, keys::Name::Sale { first })) = keys::parse(key) else {
-        return Err(Fault::new(
+/// The stored block that holds a hash, or is to hold it.
+fn last_block(
+    disk: &dyn Disk,
+    no: PortfolioNo,
+    hash: SaleHash,
+) -> Result<Option<Record>, StoreError> {
+    let found = disk.last(&keys::sale(no, LOWEST), &keys::sale(no, hash));
+    Ok(found.map_err(Fault::from)?)
+}
+
+fn bound_of(key: &[u8]) -> Result<SaleHash, Fault> {
+    match keys::parse(key) {
+        Some((_, _, keys::Name::Sale { first })) => Ok(first),
+        _ => Err(Fault::new(
             Code::Record,
             "a sale ledger block has a key that does not read",
-        ));
-    };
-    Ok((first, ledger::decode(first, unseal(key, value)?)?))
+        )),
+    }
+}
+
+/// The bound and the entries of a stored block.
+pub(crate) fn read_block(key: &[u8], value: &[u8]) -> Result<(SaleHash, Entries), Fault> {
+    let bound = bound_of(key)?;
+    Ok((bound, ledger::decode(bound, unseal(key, value)?)?))
 }

@@ -28,18 +28,20 @@ pub(crate) struct Watermark {
 }
 
 impl Watermark {
-    /// Makes the file, durable, with a first mark.
+    /// Makes the file with a first mark: whole and durable before it has its name.
     pub(crate) fn create(path: &Path, mark: Mark) -> std::io::Result<Self> {
+        let temporary = path.with_extension("new");
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
-            .open(path)?;
+            .open(&temporary)?;
         let watermark = Self { file };
         watermark.file.write_all_at(&[0; 2 * SLOT_BYTES], 0)?;
         watermark.write(mark)?;
         watermark.file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
         if let Some(folder) = path.parent() {
             File::open(folder)?.sync_all()?;
         }
