@@ -89,6 +89,9 @@ pub struct Answers {
     pub rows: usize,
 }
 
+/// What a top list is ordered by, largest first.
+type Order = fn(&Adoption) -> f64;
+
 /// One client's scores.
 struct Scored {
     client: ClientNo,
@@ -112,6 +115,9 @@ impl Task {
 
     /// Answers everything that is asked, into CSV files in `out`, which must exist.
     ///
+    /// `t1.csv` lists by probability, `t1_money.csv` the same by expected money: two questions with
+    /// two answers. `t2.csv` holds twice the pairs that are looked at, `t34.csv` the asked pairs,
+    /// `t5.csv` the asked cells; a task without dates gets `t5.csv` alone.
     /// Sales from the horizon on, were there any, are not read. The same task gives the same bytes.
     pub fn answer(&self, out: &Path) -> Result<Answers, FilesError> {
         let mut answers = Answers::default();
@@ -161,7 +167,10 @@ impl Task {
                 }
             })
             .collect();
-        answers.rows += self.write_top(&scored, &out.join("t1.csv"))?;
+        let likely: Order = |adoption| adoption.propensity;
+        let valuable: Order = |adoption| adoption.expected_money / MINOR;
+        answers.rows += self.write_top(&scored, likely, &out.join("t1.csv"))?;
+        answers.rows += self.write_top(&scored, valuable, &out.join("t1_money.csv"))?;
         answers.rows += self.write_pipeline(&scored, &out.join("t2.csv"))?;
         if Table::exists(&self.folder, "t34_pairs.csv") {
             answers.rows += self.write_pairs(&scored, &out.join("t34.csv"))?;
@@ -169,17 +178,18 @@ impl Task {
         Ok(())
     }
 
-    fn write_top(&self, scored: &[Scored], path: &Path) -> Result<usize, FilesError> {
+    fn write_top(&self, scored: &[Scored], order: Order, path: &Path) -> Result<usize, FilesError> {
         let mut file = Answer::create(path, "client_id,product_id,score")?;
         for of_client in scored {
-            let mut order: Vec<&Adoption> = of_client.adoptions.iter().collect();
-            order.sort_by(|a, b| {
-                let falling = b.propensity.total_cmp(&a.propensity);
-                falling.then(a.product.cmp(&b.product))
-            });
-            for adoption in order.iter().take(TOP) {
-                let (client, product) = self.ids(of_client.client, adoption.product);
-                file.row(&[client, product, &adoption.propensity.to_string()])?;
+            let mut top: Vec<(f64, ProductNo)> = of_client
+                .adoptions
+                .iter()
+                .map(|adoption| (order(adoption), adoption.product))
+                .collect();
+            top.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            for (score, product) in top.into_iter().take(TOP) {
+                let (client, product) = self.ids(of_client.client, product);
+                file.row(&[client, product, &score.to_string()])?;
             }
         }
         file.finish()

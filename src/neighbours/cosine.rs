@@ -274,3 +274,86 @@ impl Scale {
             * self.rarity
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn row(tickets: &[f32]) -> Arc<[Cell]> {
+        let cell = |(product, &ticket): (usize, &f32)| {
+            (ticket > 0.0).then_some(Cell {
+                product: ProductNo(product as u32),
+                ticket,
+                last_day: None,
+            })
+        };
+        tickets.iter().enumerate().filter_map(cell).collect()
+    }
+
+    /// All clients, each compared product by product, sorted whole.
+    fn slow(
+        index: &CosineIndex,
+        matrix: &TicketMatrix,
+        subject: &Subject<'_>,
+        k: usize,
+    ) -> Vec<Similar> {
+        let length = |cells: &[Cell]| {
+            let squares = cells.iter().map(|cell| index.base.weight(cell).powi(2));
+            squares.sum::<f32>().sqrt()
+        };
+        let mut found: Vec<Similar> = (0..matrix.clients() as u32)
+            .map(ClientNo)
+            .filter(|&client| Some(client) != subject.client)
+            .map(|client| {
+                let own = matrix.row(client);
+                let dot = subject.cells.iter().fold(0.0, |dot, cell| {
+                    let other = own.iter().find(|other| other.product == cell.product);
+                    dot + other.map_or(0.0, |other| {
+                        index.base.weight(cell) * index.base.weight(other)
+                    })
+                });
+                let similarity = dot / (length(own) * length(subject.cells));
+                Similar { client, similarity }
+            })
+            .filter(|near| near.similarity > 0.0)
+            .collect();
+        found.sort_by(|a, b| {
+            let falling = b.similarity.total_cmp(&a.similarity);
+            falling.then(a.client.cmp(&b.client))
+        });
+        found.truncate(k);
+        found
+    }
+
+    fn dense(clients: usize) -> impl Strategy<Value = Vec<Vec<f32>>> {
+        let ticket = prop_oneof![2 => Just(0.0f32), 1 => Just(7.0f32), 2 => 1.0f32..100.0];
+        prop::collection::vec(prop::collection::vec(ticket, 6), 1..clients)
+    }
+
+    proptest! {
+        #[test]
+        fn the_nearest_are_those_of_a_comparison_with_everybody(
+            rows in dense(12),
+            changes in prop::collection::vec((0usize..14, dense(2)), 0..4),
+            k in 1usize..15,
+        ) {
+            let mut matrix = TicketMatrix::from_rows(6, rows.iter().map(|tickets| row(tickets)));
+            let statistics = Statistics::of(&matrix);
+            let mut index = CosineIndex::of(&matrix, &statistics);
+            for (client, mut tickets) in changes {
+                let client = ClientNo(client as u32);
+                let clients = matrix.clients().max(client.index() + 1);
+                matrix = matrix.with_rows(clients, 6, [(client, row(&tickets.remove(0)))]);
+                index = index.refresh(&matrix, [client]);
+            }
+            let profiles = Profiles::default();
+            let mut search = CosineSearch::default();
+            for client in 0..matrix.clients() as u32 {
+                let subject = Subject::existing(&matrix, &profiles, ClientNo(client));
+                let found = index.nearest(&subject, &profiles, k, &mut search);
+                prop_assert_eq!(found, slow(&index, &matrix, &subject, k));
+            }
+        }
+    }
+}

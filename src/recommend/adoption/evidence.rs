@@ -67,6 +67,8 @@ pub(super) struct Evidence {
     /// Products that it buys.
     pub(super) products: f64,
     pub(super) size: f64,
+    /// Horizons of history.
+    pub(super) history: f64,
     /// Neighbours found, and the sum of their similarities.
     pub(super) neighbours: u32,
     weight: f64,
@@ -95,6 +97,7 @@ impl Evidence {
         self.heard.clear();
         self.heard.resize(products, Heard::default());
         self.client = lens.past.client(subject.client);
+        self.history = lens.past.horizons;
         self.size = size(scene.book.statistics, subject.cells);
         self.products = subject.cells.len() as f64;
         let mut search = std::mem::take(&mut self.search);

@@ -86,6 +86,8 @@ pub(super) struct Fresh {
 /// The past of all clients and products, seen from one day.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Past {
+    /// Horizons of history; 1 without any.
+    pub(super) horizons: f64,
     pub(super) products: Vec<ProductPast>,
     clients: Vec<Option<ClientPast>>,
     usual: ClientPast,
@@ -115,6 +117,7 @@ impl Past {
         let mut past = Self {
             products: vec![ProductPast::default(); log.products()],
             clients: vec![None; log.clients()],
+            horizons: history_days / horizon,
             ..Self::default()
         };
         past.count_products(&bought, as_of, horizon, log.clients());
@@ -142,6 +145,7 @@ impl Past {
         };
         Self {
             products: (0..matrix.products() as u32).map(product).collect(),
+            horizons: 1.0,
             ..Self::default()
         }
     }

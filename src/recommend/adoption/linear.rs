@@ -46,8 +46,8 @@ impl Linear {
         })
     }
 
-    /// Fits by Newton steps on standardised columns with a ridge of `ridge` rows a coefficient,
-    /// from a line at `start`.
+    /// Fits by Newton steps on standardised columns with a ridge of so many rows a coefficient, in
+    /// the order of the columns, from a line at `start`.
     ///
     /// With the slope of the logistic loss this is iteratively reweighted least squares; with that
     /// of a weighted square, the weights taken from the last residuals, least absolute errors.
@@ -56,7 +56,7 @@ impl Linear {
     /// sample of the negatives needs.
     pub(super) fn fit(
         design: &Design<'_>,
-        ridge: f64,
+        ridge: &[f64],
         start: f64,
         steps: usize,
         slope: &(dyn Fn(usize, f64) -> Slope + Sync),
@@ -69,9 +69,9 @@ impl Linear {
         line[0] = start;
         for _ in 0..steps {
             let (mut gradient, mut hessian) = design.sums(&line, &means, &scales, slope);
-            for at in 1..line.len() {
-                gradient[at] -= ridge * line[at];
-                hessian[[at, at]] += ridge.max(1e-9);
+            for (at, ridge) in ridge.iter().enumerate() {
+                gradient[at + 1] -= ridge * line[at + 1];
+                hessian[[at + 1, at + 1]] += ridge.max(1e-9);
             }
             hessian[[0, 0]] += 1e-9;
             let step = solve(hessian.view(), gradient.as_slice()?);
@@ -222,7 +222,7 @@ mod tests {
             width: 2,
             write: &write,
         };
-        let line = Linear::fit(&design, 1e-6, 0.0, 60, &slope).unwrap();
+        let line = Linear::fit(&design, &[1e-6; 2], 0.0, 60, &slope).unwrap();
         assert!((line.intercept - 1.5).abs() < 0.01, "{line:?}");
         assert!((line.coefficients[0] - 2.0).abs() < 0.01);
         assert!((line.coefficients[1] + 0.25).abs() < 0.01);
@@ -240,6 +240,6 @@ mod tests {
             gradient: 0.0,
             curvature: 1.0,
         };
-        assert_eq!(Linear::fit(&design, 1.0, 0.0, 5, &slope), None);
+        assert_eq!(Linear::fit(&design, &[1.0], 0.0, 5, &slope), None);
     }
 }

@@ -22,6 +22,8 @@ mod propensity;
 mod receipt;
 mod recipe;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod ticket;
 
 pub use evidence::Scene;

@@ -17,6 +17,8 @@ pub struct AdoptionRecipe {
     pub one_cut_from: usize,
     /// Rows of prior per standardised coefficient.
     pub ridge: f64,
+    /// The same for the slowing of take-up with the length of the history.
+    pub history_ridge: f64,
     /// Pairs of client and product that a back-test is fitted on.
     pub sample_pairs: usize,
     /// EASE's lambda in clients.
@@ -40,6 +42,7 @@ impl AdoptionRecipe {
             least_adoptions: parameters.count("adoption.least_adoptions")?,
             one_cut_from: parameters.count("adoption.one_cut_from")?,
             ridge: parameters.value("adoption.ridge")?,
+            history_ridge: parameters.value("adoption.history_ridge")?,
             sample_pairs: parameters.count("adoption.sample_pairs")?,
             items_ridge: parameters.value("adoption.items_ridge")?,
             items_ridge_large: parameters.value("adoption.items_ridge_large")?,

@@ -77,6 +77,8 @@ signals! {
     LnDaysSince = "ln_days_since",
     /// Mean log residual of the client's tickets.
     Size = "size",
+    /// ln(horizons of history): take-up slows as more has been bought already.
+    LnHistory = "ln_history",
 }
 
 /// Signals in all.
@@ -138,10 +140,10 @@ impl Form {
 
 use Signal::{
     ItemsAmount, ItemsRecent, LnClientNew, LnClientNewHalf, LnClientProducts, LnDaysSince,
-    LnFrequency, LnItemsAmount, LnItemsRecent, LnPopulation, LnPopulationRecent, LnShareEver,
-    LnShareLatest, LnShareRecent, LnTakeUp, LnTakeUpEighth, LnTakeUpHalf, LnTakeUpNear,
-    LnTakeUpNearHalf, LnTakeUpQuarter, LnVisits, LnVisitsRecent, RootItemsRecent, RootShareEver,
-    RootShareRecent, Size,
+    LnFrequency, LnHistory, LnItemsAmount, LnItemsRecent, LnPopulation, LnPopulationRecent,
+    LnShareEver, LnShareLatest, LnShareRecent, LnTakeUp, LnTakeUpEighth, LnTakeUpHalf,
+    LnTakeUpNear, LnTakeUpNearHalf, LnTakeUpQuarter, LnVisits, LnVisitsRecent, RootItemsRecent,
+    RootShareEver, RootShareRecent, Size,
 };
 
 const POPULAR: &[Term] = &[
@@ -149,6 +151,7 @@ const POPULAR: &[Term] = &[
     Term(LnPopulation, None),
     Term(LnClientNew, None),
     Term(LnClientProducts, None),
+    Term(LnHistory, None),
 ];
 
 const SMALL: &[Term] = &[
@@ -157,6 +160,8 @@ const SMALL: &[Term] = &[
     Term(LnTakeUp, None),
     Term(LnClientNew, None),
     Term(LnClientProducts, None),
+    Term(LnPopulation, None),
+    Term(LnHistory, None),
 ];
 
 const MEDIUM: &[Term] = &[
@@ -168,6 +173,8 @@ const MEDIUM: &[Term] = &[
     Term(LnTakeUpNear, None),
     Term(ItemsAmount, None),
     Term(LnVisitsRecent, None),
+    Term(LnPopulation, None),
+    Term(LnHistory, None),
 ];
 
 const FULL: &[Term] = &[
@@ -196,6 +203,7 @@ const FULL: &[Term] = &[
     Term(LnVisitsRecent, None),
     Term(LnDaysSince, None),
     Term(Size, None),
+    Term(LnHistory, None),
     Term(LnShareRecent, Some(LnClientProducts)),
     Term(LnShareRecent, Some(LnShareRecent)),
     Term(LnShareRecent, Some(LnVisitsRecent)),
@@ -226,6 +234,7 @@ pub(super) fn of_client(evidence: &Evidence) -> [f64; SIGNALS] {
     set(LnVisitsRecent, past.visits_recent.ln_1p());
     set(LnDaysSince, past.days_since.clamp(0.0, 5000.0).ln_1p());
     set(Size, evidence.size);
+    set(LnHistory, evidence.history.max(0.01).ln());
     signals
 }
 

@@ -154,7 +154,7 @@ impl TicketModel {
             write: &write,
         };
         let start = median(&mut lns)?;
-        let line = Linear::fit(&design, 1.0, start, 40, &slope)?;
+        let line = Linear::fit(&design, &[1.0; TERMS][..width], start, 40, &slope)?;
         let predicted = |row: &[f64; TERMS]| line.at(&row[..width]);
         let mut residuals: Vec<f64> = values
             .iter()
