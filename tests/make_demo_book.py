@@ -11,7 +11,7 @@ comes out in the round figures of the documentation; the scoring has to find the
 import csv, math, pathlib, random, sys
 
 # Typical monthly ticket of a client of size 1, by product.
-LEVEL = {"milk": 4310.0, "butter": 1745.0, "cheese": 4140.0, "cream_cheese": 2950.0, "yogurt": 900.0}
+LEVEL = {"milk": 4110.0, "butter": 1728.0, "cheese": 4085.0, "cream_cheese": 2908.0, "yogurt": 900.0}
 NAMES = {"milk": ("Leite integral", "Laticínios"), "butter": ("Manteiga", "Laticínios"), "cheese": ("Queijo muçarela", "Queijos"),
          "cream_cheese": ("Requeijão", "Queijos"), "yogurt": ("Iogurte natural", "Laticínios")}
 TRADES = {"bakery": "Padaria", "restaurant": "Restaurante", "hotel": "Hotel"}

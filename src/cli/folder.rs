@@ -65,7 +65,7 @@ pub fn backup(args: &BackupArgs) -> anyhow::Result<()> {
     let only = portfolio(args.portfolio.as_deref())?;
     let bar = bar("backing up");
     let report = store::backup(&args.data_dir, only.as_ref(), &args.out, &|done| {
-        bar.set_position(done)
+        bar.set_position(done);
     })?;
     bar.finish_and_clear();
     println!(
@@ -81,7 +81,7 @@ pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
     let only = portfolio(args.portfolio.as_deref())?;
     let bar = bar("restoring");
     let report = store::restore(&args.from, &args.data_dir, only.as_ref(), &|done| {
-        bar.set_position(done)
+        bar.set_position(done);
     })?;
     bar.finish_and_clear();
     println!("{}: {} restored", args.data_dir.display(), figures(&report));

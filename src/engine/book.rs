@@ -162,7 +162,7 @@ impl Book {
                 ClientEventKind::ComplaintOpened | ClientEventKind::ComplaintClosed
             )
         };
-        let last = self.events(client).iter().filter(is_complaint).next_back();
+        let last = self.events(client).iter().rfind(is_complaint);
         last.is_some_and(|event| event.kind == ClientEventKind::ComplaintOpened)
     }
 

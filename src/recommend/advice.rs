@@ -53,7 +53,7 @@ pub(super) fn ignorance(book: &Book<'_>, subject: &Subject<'_>) -> Option<Shortf
 /// The upsell of one ticket, if it gains enough to be worth an offer.
 pub(super) fn upsell_offer(
     book: &Book<'_>,
-    success: &SuccessModel,
+    success: SuccessModel,
     subject: &Subject<'_>,
     cell: &Cell,
     estimate: &TicketEstimate,

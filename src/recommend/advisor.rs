@@ -122,7 +122,7 @@ impl Advisor {
             match estimate.filter(|estimate| is_publishable(book, estimate)) {
                 None => advice.shortfalls.push(Shortfall::TooFewNeighbours),
                 Some(estimate) => {
-                    upsells.extend(upsell_offer(book, &self.success, subject, cell, &estimate))
+                    upsells.extend(upsell_offer(book, self.success, subject, cell, &estimate));
                 }
             }
         }
@@ -168,7 +168,7 @@ impl Advisor {
         if !is_publishable(book, &estimate) {
             return None;
         }
-        let opportunity = upsell_offer(book, &self.success, subject, cell, &estimate)?;
+        let opportunity = upsell_offer(book, self.success, subject, cell, &estimate)?;
         let ticket = self.upsell.explain(book, subject, product, scratch)?;
         let receipt = Receipt {
             ticket: TicketReceipt::Quantile(ticket),

@@ -17,10 +17,10 @@ pub fn guess<'a>(values: impl Iterator<Item = &'a str>, delimiter_is_comma: bool
             _ => {}
         }
     }
-    match comma.cmp(&point) {
-        std::cmp::Ordering::Greater => Decimal::Comma,
-        std::cmp::Ordering::Less => Decimal::Point,
-        std::cmp::Ordering::Equal if comma == 0 && !delimiter_is_comma => Decimal::Comma,
-        std::cmp::Ordering::Equal => Decimal::Point,
+    let undecided = comma == 0 && point == 0;
+    if comma > point || (undecided && !delimiter_is_comma) {
+        Decimal::Comma
+    } else {
+        Decimal::Point
     }
 }
