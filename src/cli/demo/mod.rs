@@ -150,8 +150,13 @@ async fn create(channel: Channel) -> anyhow::Result<()> {
         recipe_overrides: [("offer.significant_digits".to_owned(), 2.0)].into(),
         ..v1::Portfolio::default()
     };
-    let request = v1::CreatePortfolioRequest { portfolio: Some(portfolio), request_id: String::new() };
-    let created = PortfolioServiceClient::new(channel).create_portfolio(request).await;
+    let request = v1::CreatePortfolioRequest {
+        portfolio: Some(portfolio),
+        request_id: String::new(),
+    };
+    let created = PortfolioServiceClient::new(channel)
+        .create_portfolio(request)
+        .await;
     created.map(|_| ()).map_err(|status| explain(&status))
 }
 
