@@ -7,8 +7,9 @@ use crate::matrix::{Cell, PurchaseLog, Statistics, TicketMatrix};
 use crate::neighbours::{CosineIndex, Subject};
 use crate::recommend::Book;
 
+use super::cut::{bought_within, matrix_before};
 use super::evidence::{self, Evidence, Lens, Scene, damped, not_bought};
-use super::history::{Past, Span, bought_within, matrix_before};
+use super::history::{Past, Span};
 use super::items::{Items, Weights};
 use super::signals::{self, SIGNALS};
 use super::ticket;

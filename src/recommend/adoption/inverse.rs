@@ -12,7 +12,7 @@ const BLOCK: usize = 48;
 /// (Banachiewicz, 1937), so that almost all work is products of dense blocks. No pivoting: it is
 /// for well-conditioned matrices such as a Gram matrix with a ridge. Cost: about `2 n^3`
 /// multiplications for `n` rows, one core.
-pub(super) fn inverse(matrix: ArrayView2<'_, f64>) -> Array2<f64> {
+pub(super) fn inverse(matrix: &ArrayView2<'_, f64>) -> Array2<f64> {
     let n = matrix.nrows();
     if n <= BLOCK {
         return eliminate(matrix.to_owned());
@@ -21,10 +21,10 @@ pub(super) fn inverse(matrix: ArrayView2<'_, f64>) -> Array2<f64> {
     let (top, bottom) = matrix.split_at(Axis(0), half);
     let (a, b) = top.split_at(Axis(1), half);
     let d = bottom.split_at(Axis(1), half).1;
-    let a_inverse = inverse(a);
+    let a_inverse = inverse(&a);
     let a_inverse_b = a_inverse.dot(&b);
     let schur = &d - &b.t().dot(&a_inverse_b);
-    let schur_inverse = inverse(schur.view());
+    let schur_inverse = inverse(&schur.view());
     let corner = a_inverse_b.dot(&schur_inverse);
     let mut whole = Array2::zeros((n, n));
     let (top, bottom) = whole.view_mut().split_at(Axis(0), half);
@@ -59,7 +59,7 @@ fn eliminate(mut matrix: Array2<f64>) -> Array2<f64> {
 }
 
 /// Solves `matrix x = right` for a symmetric positive definite matrix.
-pub(super) fn solve(matrix: ArrayView2<'_, f64>, right: &[f64]) -> Vec<f64> {
+pub(super) fn solve(matrix: &ArrayView2<'_, f64>, right: &[f64]) -> Vec<f64> {
     let inverse = inverse(matrix);
     let row = |row: ndarray::ArrayView1<'_, f64>| row.iter().zip(right).map(|(a, b)| a * b).sum();
     inverse.rows().into_iter().map(row).collect()
@@ -79,7 +79,7 @@ mod tests {
             let value = |at: usize| seed[(at * 7 + at / 64 * 13) % seed.len()];
             let factor = Array2::from_shape_fn((n, n), |(i, j)| value(i * n + j));
             let matrix = factor.t().dot(&factor) + Array2::<f64>::eye(n) * (n as f64);
-            let unit = inverse(matrix.view()).dot(&matrix);
+            let unit = inverse(&matrix.view()).dot(&matrix);
             for ((i, j), &found) in unit.indexed_iter() {
                 let expected = if i == j { 1.0 } else { 0.0 };
                 prop_assert!((found - expected).abs() < 1e-8, "{i} {j}: {found}");

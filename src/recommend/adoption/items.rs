@@ -49,7 +49,7 @@ impl Items {
         for product in 0..products {
             gram[[product, product]] += ridge.max(1e-6);
         }
-        let precision = inverse(gram.view());
+        let precision = inverse(&gram.view());
         let diagonal: Vec<f64> = precision.diag().to_vec();
         Self::Dense(Array2::from_shape_fn((products, products), |(from, to)| {
             if from == to {
@@ -154,7 +154,7 @@ mod tests {
                 .collect();
             for (other, w) in others
                 .iter()
-                .zip(super::super::inverse::solve(normal.view(), &right))
+                .zip(super::super::inverse::solve(&normal.view(), &right))
             {
                 assert!((f64::from(weights[[*other, target]]) - w).abs() < 1e-6);
             }

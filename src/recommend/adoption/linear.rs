@@ -28,6 +28,9 @@ pub(super) struct Design<'a> {
     pub(super) write: &'a (dyn Fn(usize, &mut [f64]) + Sync),
 }
 
+/// Sums and sums of squares by column.
+type Moments = (Vec<f64>, Vec<f64>);
+
 /// How a loss falls at one row for one prediction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slope {
@@ -74,7 +77,7 @@ impl Linear {
                 hessian[[at + 1, at + 1]] += ridge.max(1e-9);
             }
             hessian[[0, 0]] += 1e-9;
-            let step = solve(hessian.view(), gradient.as_slice()?);
+            let step = solve(&hessian.view(), gradient.as_slice()?);
             let longest = step.iter().fold(0.0_f64, |most, by| most.max(by.abs()));
             if !longest.is_finite() {
                 return None;
@@ -112,7 +115,7 @@ impl Design<'_> {
 
     /// Mean and standard deviation of each column.
     fn moments(&self) -> (Vec<f64>, Vec<f64>) {
-        let sums: Vec<(Vec<f64>, Vec<f64>)> = self
+        let sums: Vec<Moments> = self
             .blocks()
             .into_par_iter()
             .map(|rows| {
@@ -129,7 +132,7 @@ impl Design<'_> {
             })
             .collect();
         let count = self.rows as f64;
-        let total = |pick: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>, at: usize| {
+        let total = |pick: fn(&Moments) -> &Vec<f64>, at: usize| {
             sums.iter().map(|block| pick(block)[at]).sum::<f64>() / count
         };
         let means: Vec<f64> = (0..self.width)

@@ -12,6 +12,7 @@
 //! model says so; a figure is never invented for a product that nobody bought.
 
 mod backtest;
+mod cut;
 mod evidence;
 mod history;
 mod inverse;
@@ -26,8 +27,9 @@ mod signals;
 mod tests;
 mod ticket;
 
+pub use cut::matrix_before;
 pub use evidence::Scene;
-pub use history::{Span, matrix_before};
+pub use history::Span;
 pub use model::{Adoption, AdoptionFit, AdoptionModel, AdoptionScratch, Cancelled};
 pub use receipt::{AdoptionReceipt, ReceiptTerm};
 pub use recipe::AdoptionRecipe;

@@ -57,12 +57,11 @@ impl Propensity {
     fn add(&mut self, terms: &[Term], line: &Linear, share: f64) {
         self.line.intercept += share * line.intercept;
         for (term, coefficient) in terms.iter().zip(&line.coefficients) {
-            match self.terms.iter().position(|known| known == term) {
-                Some(at) => self.line.coefficients[at] += share * coefficient,
-                None => {
-                    self.terms.push(*term);
-                    self.line.coefficients.push(share * coefficient);
-                }
+            if let Some(at) = self.terms.iter().position(|known| known == term) {
+                self.line.coefficients[at] += share * coefficient;
+            } else {
+                self.terms.push(*term);
+                self.line.coefficients.push(share * coefficient);
             }
         }
     }
