@@ -4,10 +4,14 @@
 //! `cli`, `server` → `engine` → `store`, `pipeline` → `recommend` → `neighbours` → `matrix` → `domain`.
 
 pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod engine;
 pub mod evaluate;
 pub mod matrix;
 pub mod neighbours;
+pub mod pipeline;
 pub mod recommend;
+pub mod server;
 pub mod store;
 pub mod wire;

@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let (columns, values): (&[Column], Vec<Value>) = block_on(async {
         Ok(match args.what {
             What::Opportunities => {
-                let (found, currency) = fetch(&args.portfolio, &args.filter, &args.language, 0).await?;
+                let (found, currency) = fetch(&args.portfolio, &args.filter, args.language, 0).await?;
                 let values = found.iter().map(|row| rows::opportunity(row, currency.code())).collect();
                 (&rows::OPPORTUNITY[..], values)
             }

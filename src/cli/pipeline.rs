@@ -12,9 +12,10 @@ use crate::wire::v1::portfolio_service_client::PortfolioServiceClient;
 use crate::wire::v1::recommendation_service_client::RecommendationServiceClient;
 
 /// What the list is ordered by.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 pub enum OrderArg {
     /// Expected value of working it
+    #[default]
     Priority,
     /// Gain
     Gain,
@@ -33,7 +34,7 @@ pub enum KindArg {
 }
 
 /// Which opportunities.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct FilterArgs {
     /// Only this kind; may be repeated
     #[arg(long, value_enum)]
@@ -83,7 +84,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let (opportunities, currency) = block_on(fetch(&args.portfolio, &args.filter, &args.language, args.limit))?;
+    let (opportunities, currency) = block_on(fetch(&args.portfolio, &args.filter, args.language, args.limit))?;
     let values: Vec<_> = opportunities.iter().map(|row| rows::opportunity(row, currency.code())).collect();
     output::rows(args.output, &rows::OPPORTUNITY, &values, Some(currency))?;
     if values.is_empty() && args.output == Output::Table {
@@ -96,7 +97,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 pub async fn fetch(
     portfolio: &PortfolioArgs,
     filter: &FilterArgs,
-    language: &LanguageArg,
+    language: LanguageArg,
     limit: u64,
 ) -> anyhow::Result<(Vec<v1::Opportunity>, Currency)> {
     let channel = portfolio.server.connect().await?;

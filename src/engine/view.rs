@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Book;
-use crate::domain::{Attribute, ClientNo, Text};
+use crate::domain::{Attribute, ClientNo, Product, Text};
 use crate::matrix::Statistics;
-use crate::neighbours::Profiles;
+use crate::neighbours::{CosineIndex, Profiles};
+use crate::recommend::ProductTraits;
 
 /// Books up to this many tickets are measured anew after every write: it takes milliseconds.
 pub(super) const SMALL_BOOK_TICKETS: usize = 50_000;
@@ -18,6 +19,10 @@ pub struct View {
     pub statistics: Statistics,
     /// Attributes of all clients, encoded.
     pub profiles: Profiles,
+    /// Tickets weighed for the cosine.
+    pub cosine: CosineIndex,
+    /// What products are, by number.
+    pub products: Vec<ProductTraits>,
 }
 
 impl View {
@@ -26,9 +31,12 @@ impl View {
         let none = BTreeMap::new();
         let numbers = 0..book.clients().numbers() as u32;
         let attributes: Vec<_> = numbers.map(|number| attributes(book, number, &none)).collect();
+        let statistics = Statistics::of(book.matrix());
         Self {
-            statistics: Statistics::of(book.matrix()),
+            cosine: CosineIndex::of(book.matrix(), &statistics),
+            statistics,
             profiles: Profiles::of(&attributes),
+            products: traits(book),
         }
     }
 
@@ -41,6 +49,8 @@ impl View {
         Self {
             statistics: self.statistics.refresh(book.matrix(), changed.iter().copied()),
             profiles: self.profiles.refresh(clients, profiles),
+            cosine: self.cosine.refresh(book.matrix(), changed.iter().copied()),
+            products: self.products.clone(),
         }
     }
 }
@@ -52,4 +62,13 @@ fn attributes<'a>(
 ) -> &'a BTreeMap<Text, Attribute> {
     let client: Option<&'a Arc<_>> = book.clients().get(number);
     client.map_or(none, |client| &client.attributes)
+}
+
+fn traits(book: &Book) -> Vec<ProductTraits> {
+    let numbers = 0..book.products().numbers() as u32;
+    let of = |product: &Arc<Product>| ProductTraits {
+        list_price_minor: product.list_price_minor,
+        margin_rate: product.margin_rate,
+    };
+    numbers.map(|number| book.products().get(number).map(of).unwrap_or_default()).collect()
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use crate::domain::{Attribute, ClientNo, Day, ProductNo, Text};
+use crate::recommend::ProductTraits;
 use crate::matrix::{Cell, Purchase, PurchaseLog, TicketMatrix};
 
 /// Minor units in a unit of the amounts in the files.
@@ -45,8 +46,8 @@ pub struct Files {
     pub products: Vec<String>,
     /// Attributes by client number.
     pub attributes: Vec<BTreeMap<Text, Attribute>>,
-    /// List prices in minor units by product number.
-    pub list_prices_minor: Vec<Option<i64>>,
+    /// What products are, by number.
+    pub products_traits: Vec<ProductTraits>,
     /// Dated sales; empty where sales have no dates.
     pub log: PurchaseLog,
     /// Tickets set without a date, by client; empty where sales have dates.
@@ -258,8 +259,10 @@ impl Files {
             self.products.push(field(record, id).to_owned());
             let price = price.and_then(|at| number(field(record, at)).ok());
             let minor = price.filter(|price| *price > 0.0 && *price < 1e12);
-            self.list_prices_minor
-                .push(minor.map(|price| (price * MINOR).round() as i64));
+            self.products_traits.push(ProductTraits {
+                list_price_minor: minor.map(|price| (price * MINOR).round() as i64),
+                margin_rate: None,
+            });
             Ok(())
         })
     }

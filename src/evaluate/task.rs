@@ -312,7 +312,7 @@ impl Task {
             matrix,
             statistics,
             profiles,
-            list_prices_minor: &self.files.list_prices_minor,
+            products: &self.files.products_traits,
             recipe: &self.recipe,
         }
     }

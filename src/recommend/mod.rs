@@ -5,10 +5,23 @@
 //! data is too thin for a figure, there is none, and the answer says why.
 
 pub mod adoption;
+mod advice;
+mod advisor;
 mod book;
+mod cross_sell;
 pub mod quantile;
+mod reason;
+mod receipt;
 mod recipe;
+mod similar;
+mod success;
 pub mod upsell;
 
-pub use book::Book;
+pub use advice::{Advice, NOBODY};
+pub use advisor::{Advisor, PriorityReceipt, ProbabilityReceipt, Receipt, Scratch, TicketReceipt};
+pub use book::{Book, ProductTraits};
+pub use reason::reason;
+pub use receipt::{recompute, round_minor};
+pub use similar::SimilarClient;
+pub use success::SuccessModel;
 pub use recipe::{OfferRecipe, Parameter, Parameters, Recipe, RecipeError, UpsellRecipe};

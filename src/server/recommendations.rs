@@ -184,7 +184,7 @@ impl RecommendationService for Api {
             let writer = Writer { book, language: language.unwrap_or(book.portfolio().language) };
             Ok(v1::ExplainOpportunityResponse {
                 opportunity: Some(writer.opportunity(&opportunity, false)),
-                receipt: Some(receipts::to_wire(&opportunity, &receipt)),
+                receipt: Some(receipts::to_wire(&receipt, tenant.significant_digits(&moment)?)),
                 sequence: book.sequence(),
             })
         })

@@ -93,6 +93,8 @@ pub struct Outcome {
     pub accepted: u64,
     /// Rows in the reject file.
     pub rejected: u64,
+    /// Rows of no money and no goods, passed over.
+    pub nothing: u64,
     /// Money of the accepted rows, in minor units.
     pub amount_minor: i128,
     /// Rows of batches that were there already.
@@ -221,6 +223,9 @@ fn print_summary(args: &Args, context: &Context<'_>, outcomes: &[(&str, Outcome)
         if outcome.amount_minor != 0 {
             let amount = i64::try_from(outcome.amount_minor).unwrap_or(i64::MAX);
             line.push_str(&format!(", {} {}", context.currency, context.currency.decimal(amount)));
+        }
+        if outcome.nothing > 0 {
+            line.push_str(&format!(", {} of no money and no goods passed over", outcome.nothing));
         }
         if outcome.repeated > 0 {
             line.push_str(&format!(" ({} rows were there already and were not counted again)", outcome.repeated));

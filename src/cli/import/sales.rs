@@ -29,6 +29,8 @@ pub(super) enum Read {
     Batch(Batch),
     /// A row that cannot be used.
     Bad(BadRow),
+    /// A row of no money and no goods.
+    Nothing,
 }
 
 /// Brings a sales file in.
@@ -162,9 +164,13 @@ impl Reader {
         let mut items = Items::new(self.columns.date.is_some());
         while let Some(row) = table.next_row()? {
             rows += 1;
-            if let Err(bad) = row.and_then(|row| self.row(&row, &mut items).map_err(|reason| bad(&row, reason)))
-                && batches.blocking_send(Read::Bad(bad)).is_err()
-            {
+            let taken = row.and_then(|row| self.row(&row, &mut items).map_err(|reason| bad(&row, reason)));
+            let told = match taken {
+                Ok(true) => Ok(()),
+                Ok(false) => batches.blocking_send(Read::Nothing),
+                Err(bad) => batches.blocking_send(Read::Bad(bad)),
+            };
+            if told.is_err() {
                 break;
             }
             if items.len() == BATCH {
@@ -186,7 +192,8 @@ impl Reader {
         Batch { request_id: format!("import-{}-{number}", self.fingerprint), items }
     }
 
-    fn row(&self, row: &Row, items: &mut Items) -> Result<(), String> {
+    /// Takes a row in; `false` for one that sold nothing.
+    fn row(&self, row: &Row, items: &mut Items) -> Result<bool, String> {
         let field = |at: usize| row.fields[at].trim();
         let client_id = field(self.columns.client);
         let product_id = field(self.columns.product);
@@ -199,7 +206,13 @@ impl Reader {
         let raw = field(self.columns.amount);
         let amount_minor = scaled(raw, self.decimal, self.currency.digits())
             .map_err(|error| format!("the amount '{raw}' {error}"))?;
+        let quantity = match self.columns.quantity.map_or("", field) {
+            "" => None,
+            raw => Some(scaled(raw, self.decimal, 3).map_err(|error| format!("the quantity '{raw}' {error}"))? as f64 / 1_000.0),
+        };
         match amount_minor {
+            // Neither money nor goods: the row says nothing, and nothing is lost with it.
+            0 if quantity == Some(0.0) => return Ok(false),
             0 => return Err(format!("the amount '{raw}' is zero")),
             ..0 if !self.returns => {
                 return Err(format!("the amount '{raw}' is negative; --returns takes it as a return"));
@@ -210,13 +223,9 @@ impl Reader {
             _ => {}
         }
         let Some(date) = self.columns.date else {
-            return items.ticket(client_id, product_id, amount_minor);
+            return items.ticket(client_id, product_id, amount_minor).map(|()| true);
         };
         let day = dates::parse(field(date), self.date_format)?;
-        let quantity = match self.columns.quantity.map_or("", field) {
-            "" => None,
-            raw => Some(scaled(raw, self.decimal, 3).map_err(|error| format!("the quantity '{raw}' {error}"))? as f64 / 1_000.0),
-        };
         let sale_id = self.columns.sale_id.map_or("", field);
         if !sale_id.is_empty() {
             SaleId::parse(sale_id).map_err(|error| format!("the sale_id {error}"))?;
@@ -229,7 +238,7 @@ impl Reader {
             quantity,
             sale_id: sale_id.to_owned(),
         });
-        Ok(())
+        Ok(true)
     }
 }
 

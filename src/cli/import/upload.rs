@@ -104,6 +104,7 @@ pub(super) async fn send_sales(
                     outcome.rejected += 1;
                     rejects.add(path, &row)?;
                 }
+                Some(Read::Nothing) => outcome.nothing += 1,
                 Some(Read::Batch(Batch { request_id, items: Items::Sales(sales) })) => {
                     let amount: i128 = sales.iter().map(|sale| i128::from(sale.amount_minor)).sum();
                     waiting.push_back((sales.len() as u64, amount));
@@ -160,6 +161,7 @@ pub(super) async fn send_tickets(
                 outcome.rejected += 1;
                 rejects.add(path, &row)?;
             }
+            Read::Nothing => outcome.nothing += 1,
             Read::Batch(Batch { request_id, items: Items::Tickets(tickets, _) }) => {
                 let rows = tickets.len() as u64;
                 outcome.amount_minor += tickets.iter().map(|ticket| i128::from(ticket.ticket_minor)).sum::<i128>();

@@ -408,7 +408,7 @@ fn priors(book: &Book<'_>) -> Vec<f64> {
     let mut priors = vec![0.0; products];
     let priced: Vec<(usize, f64, f64, f64)> = (0..products)
         .filter_map(|at| {
-            let price = (*book.list_prices_minor.get(at)?)?;
+            let price = book.products.get(at)?.list_price_minor?;
             let product = book.statistics.product(ProductNo(at as u32));
             let known = price > 0 && product.buyers > 0;
             known.then(|| {
