@@ -1,5 +1,6 @@
 //! How fast the store writes and opens, printed. Run it alone, on a real disk:
 //! `cargo test --release --test store_speed -- --ignored --nocapture` (`TMPDIR` chooses the disk).
+#![allow(clippy::unwrap_used, clippy::too_many_lines)]
 
 mod store_support;
 

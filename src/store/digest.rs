@@ -47,7 +47,9 @@ mod tests {
         ) {
             let sum = |records: &[([u8; 3], [u8; 3])]| {
                 let mut digest = Digest::default();
-                records.iter().for_each(|(key, value)| digest.add(key, value));
+                for (key, value) in records {
+                    digest.add(key, value);
+                }
                 digest
             };
             let mut whole = sum(&records);
