@@ -265,6 +265,14 @@ impl Committer {
             tracing::warn!(%error, "refused a group of writes");
             return EngineError::DiskFull(error.to_string());
         }
+        let final_until_restart = matches!(
+            error,
+            StoreError::WriteFailed(_) | StoreError::ReadOnly(_) | StoreError::Damaged { .. }
+        );
+        if !final_until_restart {
+            tracing::error!(%error, "the store refused a group of writes; nothing of it was kept");
+            return Refusal::Precondition(error.to_string()).into();
+        }
         let why = error.to_string();
         tracing::error!(%error, "a write failed; the store is read-only until a restart");
         self.failed = Some(why.clone());
