@@ -1,4 +1,5 @@
-//! The `carteira` binary.
+//! The `carteira` binary. It exits with 0 when a command did what it was told, 1 when it failed and 2 on
+//! a command line that cannot be meant.
 
 use std::process::ExitCode;
 
@@ -9,7 +10,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            let wrong_usage = error.is::<carteira::cli::Usage>();
+            ExitCode::from(if wrong_usage { 2 } else { 1 })
         }
     }
 }

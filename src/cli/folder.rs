@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output;
 use crate::domain::PortfolioId;
 use crate::store::{self, Report};
 
@@ -56,8 +57,11 @@ pub struct CompactArgs {
 /// Runs `carteira check`.
 pub fn check(args: &CheckArgs) -> anyhow::Result<()> {
     let report = store::check(&args.data_dir)?;
-    println!("{} is whole: {}", args.data_dir.display(), figures(&report));
-    Ok(())
+    output::print(&format!(
+        "{} is whole: {}",
+        args.data_dir.display(),
+        figures(&report)
+    ))
 }
 
 /// Runs `carteira backup`.
@@ -68,12 +72,11 @@ pub fn backup(args: &BackupArgs) -> anyhow::Result<()> {
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
-    println!(
+    output::print(&format!(
         "{}: {}, read back and verified",
         args.out.display(),
         figures(&report)
-    );
-    Ok(())
+    ))
 }
 
 /// Runs `carteira restore`.
@@ -84,12 +87,11 @@ pub fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
-    println!("{}: {} restored", args.data_dir.display(), figures(&report));
-    println!(
-        "next: carteira serve --data-dir {}",
-        args.data_dir.display()
-    );
-    Ok(())
+    output::print(&format!(
+        "{dir}: {} restored\nnext: carteira serve --data-dir {dir}",
+        figures(&report),
+        dir = args.data_dir.display()
+    ))
 }
 
 /// Runs `carteira compact`.
@@ -97,12 +99,11 @@ pub fn compact(args: &CompactArgs) -> anyhow::Result<()> {
     let bar = bar("compacting");
     let report = store::compact(&args.data_dir, &|done| bar.set_position(done))?;
     bar.finish_and_clear();
-    println!(
+    output::print(&format!(
         "{} is rewritten: {}",
         args.data_dir.display(),
         figures(&report)
-    );
-    Ok(())
+    ))
 }
 
 fn portfolio(raw: Option<&str>) -> anyhow::Result<Option<PortfolioId>> {

@@ -15,8 +15,11 @@ mod recommend;
 mod rows;
 mod serve;
 mod similar;
+mod usage;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+pub use usage::Usage;
 
 /// Tells a B2B supplier whom to sell more to.
 #[derive(Debug, Parser)]
@@ -68,13 +71,9 @@ impl Cli {
             Command::Restore(args) => folder::restore(&args),
             Command::Compact(args) => folder::compact(&args),
             Command::Completions { shell } => {
-                clap_complete::generate(
-                    shell,
-                    &mut Self::command(),
-                    "carteira",
-                    &mut std::io::stdout(),
-                );
-                Ok(())
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Self::command(), "carteira", &mut script);
+                output::print(String::from_utf8_lossy(&script).trim_end())
             }
         }
     }

@@ -65,8 +65,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let config = Config::load(args.config.as_deref(), args)?;
     if args.print_config {
-        print!("{}", toml::to_string(&config)?);
-        return Ok(());
+        return super::output::print(toml::to_string(&config)?.trim_end());
     }
     log_to_stderr(&config)?;
     if !config.listen.ip().is_loopback() {

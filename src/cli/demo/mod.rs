@@ -1,5 +1,6 @@
 //! `carteira demo`: the dairy example, answered by a real server over gRPC.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use crate::wire::v1::portfolio_service_client::PortfolioServiceClient;
 
 /// The portfolio that the demo makes.
 const PORTFOLIO: &str = "demo";
+/// Names for its folder that it tries at most.
+const MOST_FOLDERS: u32 = 100;
 /// The client that it asks for.
 const CLIENT: &str = "padaria-central";
 /// The book: clients, products and twelve months of sales.
@@ -104,16 +107,17 @@ async fn show(args: &Args, folder: &Path, endpoint: &str) -> anyhow::Result<()> 
     let files = import::Args {
         portfolio: portfolio.clone(),
         currency: Some("BRL".into()),
-        period: import::Period::Month,
-        window_months: 12,
+        period: None,
+        window_months: None,
         clients: file("clients.csv"),
         products: file("products.csv"),
         sales: file("sales.csv"),
         delimiter: None,
-        decimal_comma: false,
+        decimal_comma: None,
         date_format: None,
         returns: false,
-        rejects: folder.join("rejects.csv"),
+        rejects: file("rejects.csv"),
+        retry: None,
     };
     import::import(&files, channel.clone(), false).await?;
     let answer = recommend::ask(channel, PORTFOLIO, CLIENT, 10, LanguageArg::default()).await?;
@@ -164,11 +168,22 @@ async fn create(channel: Channel) -> anyhow::Result<()> {
 struct Folder(PathBuf);
 
 impl Folder {
+    /// Makes a folder that was not there: neither a demo before it nor another user has a hand in it.
     fn make() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("carteira-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path)
-            .with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self(path))
+        let base = std::env::temp_dir();
+        let mut number = 0;
+        loop {
+            let path = base.join(format!("carteira-demo-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && number < MOST_FOLDERS => {
+                    number += 1;
+                }
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot make {}", path.display()));
+                }
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The lines of a file, plain or `.gz`, each of bounded length.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use anyhow::Context;
@@ -11,6 +11,8 @@ use flate2::read::MultiGzDecoder;
 pub const MAX_ROW_BYTES: usize = 1024 * 1024;
 /// Lines that a quoted field may run over. A quote that nobody closed rejects one line, not the rest.
 const MAX_ROW_LINES: usize = 100;
+/// How much of a file is read at once.
+const BUFFER_BYTES: usize = 256 * 1024;
 
 /// One row as it stands in the file: a line, or several where a quoted field holds line breaks.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +21,26 @@ pub enum RawRow {
     Text(u64, Vec<u8>),
     /// A row longer than [`MAX_ROW_BYTES`], with its start.
     TooLong(u64, Vec<u8>),
+}
+
+/// Opens a file to read what is in it, unpacked where it is gzip.
+pub fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead + Send>> {
+    let place = path.display();
+    let file = File::open(path).with_context(|| format!("cannot open {place}; check the path"))?;
+    // A file is read more than once: to find out how it is written, to name it by its content, and
+    // to import it. A pipe would be empty the second time.
+    if !file.metadata()?.is_file() {
+        anyhow::bail!("{place} is not a plain file; save what it holds to one and import that");
+    }
+    let mut plain = BufReader::with_capacity(BUFFER_BYTES, file);
+    let start = plain
+        .fill_buf()
+        .with_context(|| format!("cannot read {place}"))?;
+    if start.starts_with(b"\x1f\x8b") {
+        let unpacked = MultiGzDecoder::new(plain);
+        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, unpacked)));
+    }
+    Ok(Box::new(plain))
 }
 
 /// Reads rows one by one.
@@ -32,29 +54,22 @@ pub struct Lines {
 impl Lines {
     /// Opens a file.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let file = File::open(path)
-            .with_context(|| format!("cannot open {}; check the path", path.display()))?;
-        let gzip = path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-        let raw: Box<dyn Read + Send> = if gzip {
-            Box::new(MultiGzDecoder::new(file))
-        } else {
-            Box::new(file)
-        };
-        let mut input = BufReader::with_capacity(256 * 1024, raw);
+        let mut input = open(path)?;
+        let place = path.display();
         let start = input
             .fill_buf()
-            .with_context(|| format!("cannot read {}", path.display()))?;
+            .with_context(|| format!("cannot read {place}"))?;
+        let save = "save it as CSV in UTF-8 and import that";
         if start.starts_with(b"\xef\xbb\xbf") {
             input.consume(3);
         } else if start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") {
-            anyhow::bail!(
-                "{} is in UTF-16; save it as UTF-8 CSV and try again",
-                path.display()
-            );
+            anyhow::bail!("{place} is in UTF-16; {save}");
+        } else if start.starts_with(b"PK\x03\x04") {
+            anyhow::bail!("{place} is a workbook or a zip file; {save}");
+        } else if start.starts_with(b"PAR1") {
+            anyhow::bail!("{place} is in Parquet, which this program does not read; {save}");
         }
-        Ok(Self::new(Box::new(input)))
+        Ok(Self::new(input))
     }
 
     fn new(input: Box<dyn BufRead + Send>) -> Self {

@@ -1,45 +1,45 @@
 //! `carteira import`: a supplier's own files into a portfolio.
 //!
-//! Products first, then clients, then sales. Good rows go in; each bad row goes to the reject file
-//! with its line and its reason. Batches are named after the file's content, so that a run that
-//! was cut off, or the same file again within a day, changes nothing twice.
+//! Every file is opened and looked at before anything is sent, so that a wrong path or column
+//! leaves nothing behind. Then products, clients and sales go in, in this order. Good rows go in;
+//! each bad row goes to the reject file with its line and its reason. Batches of sales are named
+//! after the file's content and their place in it, so that a run that was cut off, or the same file
+//! again within a day, changes nothing twice. Rows that were rejected come in later with `--retry`.
 
 mod amounts;
 mod catalog;
+mod clients;
 mod dates;
+mod encoding;
+mod known;
 mod lines;
 mod number;
+mod portfolio;
+mod products;
+mod reading;
 mod rejects;
 mod sales;
+mod summary;
+mod survey;
 mod table;
 mod upload;
 
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use tonic::transport::Channel;
 
 pub use dates::DateFormat;
 pub use number::{Decimal, scaled};
+pub use portfolio::Period;
 
-use super::connect::{PortfolioArgs, block_on, explain};
-use crate::wire::v1;
-use crate::wire::v1::portfolio_service_client::PortfolioServiceClient;
+use super::connect::{PortfolioArgs, block_on};
+use super::usage::usage;
+use clients::Clients;
+use products::Products;
+use reading::{Context, Reading};
 use rejects::Rejects;
-
-/// The currency of a portfolio that import makes, where none is named.
-const DEFAULT_CURRENCY: &str = "BRL";
-
-/// What a ticket is stated for.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub enum Period {
-    /// Money a month
-    Month,
-    /// Money a quarter
-    Quarter,
-    /// Money a year
-    Year,
-}
+use sales::Sales;
+use summary::Outcome;
 
 /// Bring clients, products and sales from CSV files into a portfolio.
 ///
@@ -52,13 +52,13 @@ pub struct Args {
     /// Currency of the amounts (ISO 4217); BRL for a new portfolio that names none
     #[arg(long, value_name = "CODE")]
     pub currency: Option<String>,
-    /// What a ticket is stated for, when the portfolio is made
-    #[arg(long, value_enum, default_value = "month")]
-    pub period: Period,
-    /// Months that tickets are averaged over, when the portfolio is made
-    #[arg(long, value_name = "N", default_value_t = 12)]
-    pub window_months: u32,
-    /// Clients: client_id, name, owner, then any attributes
+    /// What a ticket is stated for, when the portfolio is made [default: month]
+    #[arg(long, value_enum)]
+    pub period: Option<Period>,
+    /// Months that tickets are averaged over, when the portfolio is made [default: 12]
+    #[arg(long, value_name = "N")]
+    pub window_months: Option<u32>,
+    /// Clients: client_id, name, owner, excluded_products (ids with | between), then any attributes
     #[arg(long, value_name = "FILE")]
     pub clients: Option<PathBuf>,
     /// Products: product_id, name, category, margin_rate, list_price, active, upgrade_of, needs_product
@@ -67,43 +67,44 @@ pub struct Args {
     /// Sales: client_id, product_id, date, amount, quantity, sale_id
     #[arg(long, value_name = "FILE")]
     pub sales: Option<PathBuf>,
-    /// What separates columns, where it is not found out
-    #[arg(long, value_name = "CHARACTER")]
-    pub delimiter: Option<char>,
-    /// Numbers are written 1.234,56
-    #[arg(long)]
-    pub decimal_comma: bool,
-    /// How dates without a leading year are written
+    /// What separates columns; \t or tab for a tab [default: found out]
+    #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
+    pub delimiter: Option<u8>,
+    /// Numbers are written 1.234,56; with =false, 1,234.56 [default: found out]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true
+    )]
+    pub decimal_comma: Option<bool>,
+    /// How dates without a leading year are written; one that could be either is rejected without it
     #[arg(long, value_enum)]
     pub date_format: Option<DateFormat>,
     /// Take negative amounts as returns instead of rejecting them
     #[arg(long)]
     pub returns: bool,
-    /// Where rejected rows go [default: rejects.csv, only made when there are any]
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "rejects.csv",
-        hide_default_value = true
-    )]
-    pub rejects: PathBuf,
+    /// Where rejected rows go [default: NAME.rejects.csv in this folder, only made when there are any]
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    /// Import only the sales that the reject file of an earlier import of the same file lists
+    #[arg(long, value_name = "REJECTS", requires = "sales")]
+    pub retry: Option<PathBuf>,
 }
 
-/// What one file did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Rows with data.
-    pub read: u64,
-    /// Rows that went in.
-    pub accepted: u64,
-    /// Rows in the reject file.
-    pub rejected: u64,
-    /// Rows of no money and no goods, passed over.
-    pub nothing: u64,
-    /// Money of the accepted rows, in minor units.
-    pub amount_minor: i128,
-    /// Rows of batches that were there already.
-    pub repeated: u64,
+/// One ASCII character that splits columns.
+fn delimiter(raw: &str) -> Result<u8, String> {
+    match raw {
+        "\\t" | "tab" => Ok(b'\t'),
+        _ => match raw.as_bytes() {
+            [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'"' => {
+                Ok(*byte)
+            }
+            _ => Err("write one character such as ; or tab".into()),
+        },
+    }
 }
 
 /// Runs the command and prints what came in.
@@ -116,176 +117,83 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Imports over a connection; `report` says whether to print what came in.
 pub async fn import(args: &Args, channel: Channel, report: bool) -> anyhow::Result<()> {
-    if args.clients.is_none() && args.products.is_none() && args.sales.is_none() {
-        anyhow::bail!("nothing to import; name files with --clients, --products and --sales");
-    }
-    let delimiter = args.delimiter.map(u8::try_from).transpose();
-    let delimiter =
-        delimiter.map_err(|_| anyhow::anyhow!("--delimiter must be one ASCII character"))?;
-    let currency = portfolio(args, channel.clone()).await?;
-    let mut rejects = Rejects::new(&args.rejects);
+    let paths: Vec<&Path> = [&args.products, &args.clients, &args.sales]
+        .into_iter()
+        .filter_map(|path| path.as_deref())
+        .collect();
+    check_names(&paths)?;
+    let reading = Reading {
+        delimiter: args.delimiter,
+        decimal_comma: args.decimal_comma,
+        quiet: !report,
+    };
+    let open = || -> anyhow::Result<_> {
+        let products = args.products.as_deref();
+        let clients = args.clients.as_deref();
+        let sales = args.sales.as_deref();
+        Ok((
+            products
+                .map(|path| Products::open(&reading, path))
+                .transpose()?,
+            clients
+                .map(|path| Clients::open(&reading, path))
+                .transpose()?,
+            sales
+                .map(|path| Sales::open(&reading, path, args.retry.as_deref()))
+                .transpose()?,
+        ))
+    };
+    let (products, clients, sales) = tokio::task::block_in_place(open)?;
+    let path = args.rejects.clone().unwrap_or_else(|| {
+        // Named after the sales, the last of the files, where they are among them.
+        rejects_name(paths.last().copied().unwrap_or(Path::new("")))
+    });
+    let mut rejects = Rejects::new(path, paths.iter().copied())?;
+    let currency = portfolio::find_or_make(args, channel.clone()).await?;
     let context = Context {
         portfolio: &args.portfolio.portfolio,
         currency,
-        delimiter,
-        decimal_comma: args.decimal_comma,
         date_format: args.date_format,
         returns: args.returns,
         quiet: !report,
+        rejects: &rejects.path().to_owned(),
     };
     let mut outcomes = Vec::new();
-    if let Some(path) = &args.products {
-        outcomes.push((
-            "products",
-            catalog::products(&context, path, channel.clone(), &mut rejects).await?,
-        ));
+    if let Some(products) = products {
+        let done = products.import(&context, channel.clone(), &mut rejects);
+        outcomes.push(("products", done.await?));
     }
-    if let Some(path) = &args.clients {
-        outcomes.push((
-            "clients",
-            catalog::clients(&context, path, channel.clone(), &mut rejects).await?,
-        ));
+    if let Some(clients) = clients {
+        let done = clients.import(&context, channel.clone(), &mut rejects);
+        outcomes.push(("clients", done.await?));
     }
-    if let Some(path) = &args.sales {
-        outcomes.push((
-            "sales",
-            sales::import(&context, path, channel.clone(), &mut rejects).await?,
-        ));
+    if let Some(sales) = sales {
+        let done = sales.import(&context, channel.clone(), &mut rejects);
+        outcomes.push(("sales", done.await?));
     }
-    let rejected = rejects.finish()?;
+    rejects.finish()?;
     if report {
-        print_summary(args, &context, &outcomes, rejected);
+        summary::print(&context, &outcomes, &rejects)?;
     }
     Ok(())
 }
 
-/// What the importers of all files share.
-#[derive(Debug, Clone, Copy)]
-struct Context<'a> {
-    portfolio: &'a str,
-    currency: crate::domain::Currency,
-    delimiter: Option<u8>,
-    decimal_comma: bool,
-    date_format: Option<DateFormat>,
-    returns: bool,
-    quiet: bool,
-}
-
-impl Context<'_> {
-    /// A progress bar on standard error; hidden where that is no terminal.
-    fn progress(&self, what: &'static str, bytes: u64) -> ProgressBar {
-        if self.quiet {
-            return ProgressBar::hidden();
-        }
-        let bar = ProgressBar::new(bytes);
-        if let Ok(style) =
-            ProgressStyle::with_template("{msg:9} {wide_bar} {pos} rows {per_sec} {elapsed}")
-        {
-            bar.set_style(style);
-        }
-        bar.set_message(what);
-        bar
+/// Files must be named, and by their own names: rejects tell them apart by these.
+fn check_names(paths: &[&Path]) -> anyhow::Result<()> {
+    if paths.is_empty() {
+        return Err(usage(
+            "nothing to import; name files with --clients, --products and --sales",
+        ));
     }
-
-    /// A note for people, on standard error.
-    fn note(&self, text: &str) {
-        if !self.quiet {
-            eprintln!("note: {text}");
-        }
+    let mut names: Vec<String> = paths.iter().map(|path| file_name(path)).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(usage(format!(
+            "two files are named {}, so their rejected rows could not be told apart; rename one",
+            twice[0]
+        )));
     }
-}
-
-/// Finds the portfolio or makes it; returns its currency.
-async fn portfolio(args: &Args, channel: Channel) -> anyhow::Result<crate::domain::Currency> {
-    let id = &args.portfolio.portfolio;
-    let mut service = PortfolioServiceClient::new(channel);
-    let found = service
-        .get_portfolio(v1::GetPortfolioRequest {
-            portfolio_id: id.clone(),
-        })
-        .await;
-    let code = match found {
-        Ok(answer) => {
-            let own = answer.into_inner().portfolio.unwrap_or_default().currency;
-            if let Some(asked) = args.currency.as_ref().filter(|asked| **asked != own) {
-                anyhow::bail!(
-                    "the portfolio '{id}' is in {own}, not {asked}; import into another portfolio, or leave --currency out"
-                );
-            }
-            own
-        }
-        Err(status) if status.code() == tonic::Code::NotFound => {
-            let code = args.currency.clone().unwrap_or_else(|| {
-                eprintln!(
-                    "note: no --currency given; the new portfolio '{id}' is in {DEFAULT_CURRENCY}"
-                );
-                DEFAULT_CURRENCY.to_owned()
-            });
-            let period = match args.period {
-                Period::Month => v1::Period::Month,
-                Period::Quarter => v1::Period::Quarter,
-                Period::Year => v1::Period::Year,
-            };
-            let portfolio = v1::Portfolio {
-                portfolio_id: id.clone(),
-                currency: code.clone(),
-                period: period.into(),
-                window_months: args.window_months,
-                ..v1::Portfolio::default()
-            };
-            let request = v1::CreatePortfolioRequest {
-                portfolio: Some(portfolio),
-                request_id: String::new(),
-            };
-            service
-                .create_portfolio(request)
-                .await
-                .map_err(|status| explain(&status))?;
-            code
-        }
-        Err(status) => return Err(explain(&status)),
-    };
-    crate::domain::Currency::parse(&code).map_err(|error| anyhow::anyhow!("'{code}' {error}"))
-}
-
-fn print_summary(args: &Args, context: &Context<'_>, outcomes: &[(&str, Outcome)], rejected: u64) {
-    for (what, outcome) in outcomes {
-        let mut line = format!(
-            "{what}: {} rows read, {} in, {} rejected",
-            outcome.read, outcome.accepted, outcome.rejected
-        );
-        if outcome.amount_minor != 0 {
-            let amount = i64::try_from(outcome.amount_minor).unwrap_or(i64::MAX);
-            line.push_str(&format!(
-                ", {} {}",
-                context.currency,
-                context.currency.decimal(amount)
-            ));
-        }
-        if outcome.nothing > 0 {
-            line.push_str(&format!(
-                ", {} of no money and no goods passed over",
-                outcome.nothing
-            ));
-        }
-        if outcome.repeated > 0 {
-            line.push_str(&format!(
-                " ({} rows were there already and were not counted again)",
-                outcome.repeated
-            ));
-        }
-        println!("{line}");
-    }
-    if rejected > 0 {
-        println!(
-            "rejected rows, with line and reason: {}",
-            args.rejects.display()
-        );
-    }
-    println!(
-        "next: carteira pipeline --portfolio {} --limit 20",
-        args.portfolio.portfolio
-    );
+    Ok(())
 }
 
 /// The name of a file in messages and rejects.
@@ -294,4 +202,38 @@ fn file_name(path: &Path) -> String {
         || path.display().to_string(),
         |name| name.to_string_lossy().into_owned(),
     )
+}
+
+/// `sales.csv.gz` gets `sales.rejects.csv`, in the folder that the command runs in.
+fn rejects_name(path: &Path) -> PathBuf {
+    let name = file_name(path);
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let stem = stem.rsplit_once('.').map_or(stem, |(stem, _)| stem);
+    PathBuf::from(format!("{stem}.rejects.csv"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejects_are_named_after_their_file() {
+        assert_eq!(
+            rejects_name(Path::new("a/sales.csv.gz")),
+            Path::new("sales.rejects.csv")
+        );
+        assert_eq!(
+            rejects_name(Path::new("vendas")),
+            Path::new("vendas.rejects.csv")
+        );
+    }
+
+    #[test]
+    fn a_delimiter_is_one_character_that_splits() {
+        assert_eq!(delimiter(";"), Ok(b';'));
+        assert_eq!(delimiter("tab"), Ok(b'\t'));
+        for raw in ["", ";;", "a", "\"", "§"] {
+            assert!(delimiter(raw).is_err(), "{raw}");
+        }
+    }
 }

@@ -1,27 +1,36 @@
 //! Dated sales, or tickets without a date, from their file.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::sync::mpsc;
 use tonic::transport::Channel;
 
-use super::catalog::{bad, decimal_of};
-use super::dates;
-use super::number::{Decimal, scaled};
-use super::rejects::Rejects;
+use super::catalog::note_unknown;
+use super::known::Known;
+use super::number::{Decimal, money, scaled};
+use super::rejects::{Rejects, lines_of};
+use super::survey;
 use super::table::{BadRow, Row, Table};
 use super::upload::{Batch, Items, send_sales, send_tickets};
-use super::{Context, DateFormat, Outcome};
-use crate::cli::connect::explain;
+use super::{Context, DateFormat, Outcome, Reading, dates, lines};
 use crate::domain::{Currency, MAX_AMOUNT_MINOR, SaleId};
 use crate::wire::v1;
-use crate::wire::v1::catalog_service_client::CatalogServiceClient;
 
-/// Sales in one request.
-const BATCH: usize = 5_000;
+/// Rows of the file that one request is made of, good and bad. Requests are named by their place in
+/// the file, so another number here would let the same file in twice within a day.
+const ROWS_PER_REQUEST: u64 = 5_000;
 /// Batches that wait between the reader and the connection.
 const AHEAD: usize = 4;
+
+const COLUMNS: [&str; 6] = [
+    "client_id",
+    "product_id",
+    "date",
+    "amount",
+    "quantity",
+    "sale_id",
+];
 
 /// What the reader of the file hands over.
 pub(super) enum Read {
@@ -33,97 +42,84 @@ pub(super) enum Read {
     Nothing,
 }
 
-/// Brings a sales file in.
-pub(super) async fn import(
-    context: &Context<'_>,
-    path: &Path,
-    channel: Channel,
-    rejects: &mut Rejects,
-) -> anyhow::Result<Outcome> {
-    let known = Known::ask(context, channel.clone()).await?;
-    let table = Table::open(path, context.delimiter)?;
-    let columns = Columns::of(&table)?;
-    columns.note_unknown(context, &table);
-    let reader = Reader {
-        columns,
-        known,
-        decimal: decimal_of(context, path, &["amount"])?,
-        currency: context.currency,
-        date_format: context.date_format,
-        returns: context.returns,
-        fingerprint: fingerprint(context.portfolio, path)?,
-    };
-    let dated = reader.columns.date.is_some();
-    let (sender, batches) = mpsc::channel(AHEAD);
-    let reading = tokio::task::spawn_blocking(move || reader.run(table, &sender));
-    let bar = context.progress("sales", 0);
-    let outcome = match dated {
-        true => send_sales(context, path, channel, batches, rejects, &bar).await,
-        false => send_tickets(context, path, channel, batches, rejects, &bar).await,
-    };
-    bar.finish_and_clear();
-    let mut outcome = outcome?;
-    let (read, latin) = reading.await??;
-    outcome.read = read;
-    if latin {
-        context.note(&format!(
-            "{} is not UTF-8 throughout; those rows were read as Latin-1",
-            path.display()
-        ));
-    }
-    if read == 0 {
-        context.note(&format!("{} has a header and no rows", path.display()));
-    }
-    Ok(outcome)
+/// A sales file that can be read.
+pub(super) struct Sales {
+    table: Table,
+    columns: Columns,
+    decimal: Decimal,
+    /// The lines to import; all where none are named.
+    only: Option<HashSet<u64>>,
+    /// Of what is in the file, and of the lines to import.
+    content: blake3::Hasher,
 }
 
-/// Ids that sales may name: those of the portfolio, once its clients and products are in.
-struct Known {
-    clients: HashSet<String>,
-    products: HashSet<String>,
-}
+impl Sales {
+    /// Opens a file, finds out how it is written and reads it through once: what cannot be read to
+    /// its end is not begun.
+    pub(super) fn open(
+        reading: &Reading,
+        path: &Path,
+        retry: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let table = Table::open(path, reading.delimiter)?;
+        let columns = Columns::of(&table)?;
+        note_unknown(reading, path, &table, &COLUMNS);
+        let decimal = survey::decimal(reading, path, &["amount", "quantity"])?;
+        let only = retry.map(|rejects| lines_of(rejects, path)).transpose()?;
+        let mut content = blake3::Hasher::new_derive_key("carteira 2026 import batch v2");
+        std::io::copy(&mut lines::open(path)?, &mut content)
+            .map_err(|error| anyhow::anyhow!("cannot read {}: {error}; the file is damaged or cut off, so nothing of it was imported", path.display()))?;
+        let mut lines: Vec<u64> = only.iter().flatten().copied().collect();
+        lines.sort_unstable();
+        for line in lines {
+            content.update(&line.to_be_bytes());
+        }
+        Ok(Self {
+            table,
+            columns,
+            decimal,
+            only,
+            content,
+        })
+    }
 
-impl Known {
-    async fn ask(context: &Context<'_>, channel: Channel) -> anyhow::Result<Self> {
-        let mut service = CatalogServiceClient::new(channel);
-        let (mut clients, mut products) = (HashSet::new(), HashSet::new());
-        let mut page_token = String::new();
-        loop {
-            let portfolio_id = context.portfolio.to_owned();
-            let request = v1::ListClientsRequest {
-                portfolio_id,
-                page_size: 1_000,
-                page_token,
-            };
-            let page = service
-                .list_clients(request)
-                .await
-                .map_err(|status| explain(&status))?
-                .into_inner();
-            clients.extend(page.clients.into_iter().map(|client| client.client_id));
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                break;
-            }
+    /// Brings the file in.
+    pub(super) async fn import(
+        mut self,
+        context: &Context<'_>,
+        channel: Channel,
+        rejects: &mut Rejects,
+    ) -> anyhow::Result<Outcome> {
+        let path = self.table.path().to_owned();
+        self.content.update(context.portfolio.as_bytes());
+        let reader = Reader {
+            columns: self.columns,
+            known: Known::ask(context.portfolio, channel.clone()).await?,
+            decimal: self.decimal,
+            date_format: context.date_format,
+            currency: context.currency,
+            returns: context.returns,
+            only: self.only,
+            name: self.content.finalize().to_hex()[..32].to_owned(),
+        };
+        let dated = reader.columns.date.is_some();
+        let (sender, batches) = mpsc::channel(AHEAD);
+        let reading = tokio::task::spawn_blocking(move || reader.run(self.table, &sender));
+        let bar = context.progress("sales");
+        let sent = match dated {
+            true => send_sales(context, &path, channel, batches, rejects, &bar).await,
+            false => send_tickets(context, &path, channel, batches, rejects, &bar).await,
+        };
+        bar.finish_and_clear();
+        let mut outcome = sent?;
+        let done = reading.await??;
+        outcome.read = done.rows;
+        outcome.rounded = done.rounded;
+        context.note_encoding(&path, done.not_utf8);
+        if done.rows == 0 {
+            context.note(&format!("{} has a header and no rows", path.display()));
         }
-        loop {
-            let portfolio_id = context.portfolio.to_owned();
-            let request = v1::ListProductsRequest {
-                portfolio_id,
-                page_size: 1_000,
-                page_token,
-            };
-            let page = service
-                .list_products(request)
-                .await
-                .map_err(|status| explain(&status))?
-                .into_inner();
-            products.extend(page.products.into_iter().map(|product| product.product_id));
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
-                return Ok(Self { clients, products });
-            }
-        }
+        Ok(outcome)
     }
 }
 
@@ -149,30 +145,6 @@ impl Columns {
             sale_id: table.column("sale_id"),
         })
     }
-
-    fn note_unknown(&self, context: &Context<'_>, table: &Table) {
-        const KNOWN: [&str; 6] = [
-            "client_id",
-            "product_id",
-            "date",
-            "amount",
-            "quantity",
-            "sale_id",
-        ];
-        let unknown: Vec<&str> = table
-            .header()
-            .iter()
-            .map(String::as_str)
-            .filter(|name| !KNOWN.contains(&name.to_lowercase().as_str()))
-            .collect();
-        if !unknown.is_empty() {
-            let names = unknown.join(", ");
-            context.note(&format!(
-                "{} columns that sales do not have were passed over: {names}",
-                table.path().display()
-            ));
-        }
-    }
 }
 
 /// Reads rows into batches on a thread of its own.
@@ -180,101 +152,124 @@ struct Reader {
     columns: Columns,
     known: Known,
     decimal: Decimal,
-    currency: Currency,
     date_format: Option<DateFormat>,
+    currency: Currency,
     returns: bool,
-    fingerprint: String,
+    only: Option<HashSet<u64>>,
+    name: String,
+}
+
+/// What a reader saw on its way.
+#[derive(Debug, Default)]
+struct Done {
+    rows: u64,
+    rounded: u64,
+    not_utf8: u64,
+}
+
+/// A row that is no reject.
+enum Taken {
+    /// It is in the batch; `true` where its amount was rounded.
+    In(bool),
+    /// It sold nothing.
+    Nothing,
 }
 
 impl Reader {
-    /// Reads the whole file. Returns the rows read, and whether some were not UTF-8.
-    fn run(&self, mut table: Table, batches: &mpsc::Sender<Read>) -> anyhow::Result<(u64, bool)> {
-        let (mut rows, mut number) = (0, 0);
-        let mut items = Items::new(self.columns.date.is_some());
+    /// Reads the whole file. A receiver that is gone has an error of its own to tell.
+    fn run(&self, mut table: Table, batches: &mpsc::Sender<Read>) -> anyhow::Result<Done> {
+        let mut done = Done::default();
+        let mut items = self.items();
+        let mut pairs = HashSet::new();
         while let Some(row) = table.next_row()? {
-            rows += 1;
+            let line = row.as_ref().map_or_else(|bad| bad.line, |row| row.line);
+            if self.only.as_ref().is_some_and(|only| !only.contains(&line)) {
+                continue;
+            }
+            done.rows += 1;
             let taken = row.and_then(|row| {
-                self.row(&row, &mut items)
-                    .map_err(|reason| bad(&row, reason))
+                self.row(&row, &mut items, &mut pairs)
+                    .map_err(|reason| row.bad(reason))
             });
             let told = match taken {
-                Ok(true) => Ok(()),
-                Ok(false) => batches.blocking_send(Read::Nothing),
+                Ok(Taken::In(rounded)) => {
+                    done.rounded += u64::from(rounded);
+                    Ok(())
+                }
+                Ok(Taken::Nothing) => batches.blocking_send(Read::Nothing),
                 Err(bad) => batches.blocking_send(Read::Bad(bad)),
             };
-            if told.is_err() {
-                break;
-            }
-            if items.len() == BATCH {
-                let full = std::mem::replace(&mut items, Items::new(self.columns.date.is_some()));
-                if batches
-                    .blocking_send(Read::Batch(self.batch(number, full)))
-                    .is_err()
-                {
-                    break;
-                }
-                number += 1;
+            let full = done.rows.is_multiple_of(ROWS_PER_REQUEST);
+            if told.is_err() || (full && !self.send(batches, done.rows, &mut items)) {
+                return Ok(done);
             }
         }
-        if items.len() > 0 {
-            // A receiver that is gone has an error of its own to tell.
-            let _ = batches.blocking_send(Read::Batch(self.batch(number, items)));
-        }
-        Ok((rows, table.is_latin()))
+        self.send(batches, done.rows, &mut items);
+        done.not_utf8 = table.not_utf8();
+        Ok(done)
     }
 
-    fn batch(&self, number: u64, items: Items) -> Batch {
-        Batch {
-            request_id: format!("import-{}-{number}", self.fingerprint),
-            items,
-        }
+    fn items(&self) -> Items {
+        Items::new(self.columns.date.is_some())
     }
 
-    /// Takes a row in; `false` for one that sold nothing.
-    fn row(&self, row: &Row, items: &mut Items) -> Result<bool, String> {
+    /// Hands over the rows up to a row of the file; `false` where nobody takes them.
+    fn send(&self, batches: &mpsc::Sender<Read>, rows: u64, items: &mut Items) -> bool {
+        if items.len() == 0 {
+            return true;
+        }
+        let number = rows.div_ceil(ROWS_PER_REQUEST);
+        let batch = Batch {
+            request_id: format!("import-{}-{number}", self.name),
+            items: std::mem::replace(items, self.items()),
+        };
+        batches.blocking_send(Read::Batch(batch)).is_ok()
+    }
+
+    fn row(
+        &self,
+        row: &Row,
+        items: &mut Items,
+        pairs: &mut HashSet<[u8; 32]>,
+    ) -> Result<Taken, String> {
         let field = |at: usize| row.fields[at].trim();
         let client_id = field(self.columns.client);
         let product_id = field(self.columns.product);
-        if !self.known.clients.contains(client_id) {
-            return Err(format!(
-                "the client '{client_id}' is neither in the clients file nor in the portfolio"
-            ));
-        }
-        if !self.known.products.contains(product_id) {
-            return Err(format!(
-                "the product '{product_id}' is neither in the products file nor in the portfolio"
-            ));
-        }
+        self.known.check(client_id, product_id)?;
         let raw = field(self.columns.amount);
-        let amount_minor = scaled(raw, self.decimal, self.currency.digits())
+        let amount = money(raw, self.decimal, self.currency.digits())
             .map_err(|error| format!("the amount '{raw}' {error}"))?;
-        let quantity = match self.columns.quantity.map_or("", field) {
-            "" => None,
-            raw => Some(
-                scaled(raw, self.decimal, 3)
-                    .map_err(|error| format!("the quantity '{raw}' {error}"))?
-                    as f64
-                    / 1_000.0,
-            ),
-        };
-        match amount_minor {
+        let quantity = quantity(self.columns.quantity.map_or("", field), self.decimal)?;
+        match amount.minor {
             // Neither money nor goods: the row says nothing, and nothing is lost with it.
-            0 if quantity == Some(0.0) => return Ok(false),
+            0 if quantity == Some(0.0) => return Ok(Taken::Nothing),
             0 => return Err(format!("the amount '{raw}' is zero")),
+            ..0 if self.columns.date.is_none() => {
+                return Err(format!(
+                    "the amount '{raw}' is negative; a ticket cannot be"
+                ));
+            }
             ..0 if !self.returns => {
                 return Err(format!(
                     "the amount '{raw}' is negative; --returns takes it as a return"
                 ));
             }
-            _ if amount_minor.unsigned_abs() > MAX_AMOUNT_MINOR.unsigned_abs() => {
+            minor if minor.unsigned_abs() > MAX_AMOUNT_MINOR.unsigned_abs() => {
                 return Err(format!("the amount '{raw}' is too large"));
             }
             _ => {}
         }
         let Some(date) = self.columns.date else {
-            return items
-                .ticket(client_id, product_id, amount_minor)
-                .map(|()| true);
+            // A ticket is one figure, so a second one of the same pair cannot be right. Ids hold no
+            // control character, so the zero parts them.
+            let pair = blake3::hash(format!("{client_id}\0{product_id}").as_bytes());
+            if !pairs.insert(*pair.as_bytes()) {
+                return Err(format!(
+                    "the ticket of the client '{client_id}' and the product '{product_id}' stands in the file already"
+                ));
+            }
+            items.ticket(client_id, product_id, amount.minor);
+            return Ok(Taken::In(amount.rounded));
         };
         let day = dates::parse(field(date), self.date_format)?;
         let sale_id = self.columns.sale_id.map_or("", field);
@@ -285,20 +280,19 @@ impl Reader {
             client_id: client_id.to_owned(),
             product_id: product_id.to_owned(),
             date: day.to_string(),
-            amount_minor,
+            amount_minor: amount.minor,
             quantity,
             sale_id: sale_id.to_owned(),
         });
-        Ok(true)
+        Ok(Taken::In(amount.rounded))
     }
 }
 
-/// Names a file by its content, so that its batches have the same names in every run.
-fn fingerprint(portfolio: &str, path: &Path) -> anyhow::Result<String> {
-    let mut hasher = blake3::Hasher::new_derive_key("carteira 2026 import batch v1");
-    hasher.update(portfolio.as_bytes());
-    hasher.update(&[0]);
-    let path: PathBuf = path.to_owned();
-    hasher.update_reader(std::fs::File::open(&path)?)?;
-    Ok(hasher.finalize().to_hex()[..32].to_owned())
+fn quantity(raw: &str, decimal: Decimal) -> Result<Option<f64>, String> {
+    if raw.is_empty() {
+        return Ok(None);
+    }
+    let thousandths =
+        scaled(raw, decimal, 3).map_err(|error| format!("the quantity '{raw}' {error}"))?;
+    Ok(Some(thousandths as f64 / 1_000.0))
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
+use super::encoding::decode;
 use super::lines::{Lines, MAX_ROW_BYTES, RawRow};
 
 /// A row that cannot be used, with where it stands and why.
@@ -29,6 +30,17 @@ pub struct Row {
     pub raw: String,
 }
 
+impl Row {
+    /// This row as one that cannot be used.
+    pub fn bad(&self, reason: String) -> BadRow {
+        BadRow {
+            line: self.line,
+            reason,
+            raw: self.raw.clone(),
+        }
+    }
+}
+
 /// A CSV file with a header.
 pub struct Table {
     path: PathBuf,
@@ -37,7 +49,7 @@ pub struct Table {
     delimiter: u8,
     columns: BTreeMap<String, usize>,
     header: Vec<String>,
-    latin: bool,
+    not_utf8: u64,
 }
 
 impl Table {
@@ -45,14 +57,19 @@ impl Table {
     pub fn open(path: &Path, delimiter: Option<u8>) -> anyhow::Result<Self> {
         let mut lines = Lines::open(path)?;
         let place = path.display();
-        let header = match lines.next_row()? {
-            None => bail!("{place} is empty; its first line must name the columns"),
-            Some(RawRow::TooLong(..)) => bail!(
-                "the first line of {place} is longer than {MAX_ROW_BYTES} bytes; it must name the columns"
-            ),
-            Some(RawRow::Text(_, text)) => text,
-        };
-        let delimiter = delimiter.unwrap_or_else(|| guess_delimiter(&header));
+        let mut header = header_row(&mut lines, path)?;
+        // Excel's way of naming the delimiter, on a line of its own before the header.
+        let mut told = None;
+        if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', by] = header.as_slice() {
+            told = Some(*by);
+            header = header_row(&mut lines, path)?;
+        }
+        if header.contains(&b'\r') {
+            bail!("{place} ends its lines in an old way (CR alone); save it with LF or CRLF");
+        }
+        let delimiter = delimiter
+            .or(told)
+            .unwrap_or_else(|| guess_delimiter(&header));
         let parser = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
         let mut table = Self {
             path: path.to_owned(),
@@ -61,7 +78,7 @@ impl Table {
             delimiter,
             columns: BTreeMap::new(),
             header: Vec::new(),
-            latin: false,
+            not_utf8: 0,
         };
         let names = table.split(&header).unwrap_or_default();
         for (at, name) in names.iter().enumerate() {
@@ -100,55 +117,54 @@ impl Table {
         })
     }
 
-    /// Whether the columns are split by commas, so that a comma in a number needs quotes.
-    pub fn splits_by_comma(&self) -> bool {
-        self.delimiter == b','
+    /// What splits the columns.
+    pub fn delimiter(&self) -> u8 {
+        self.delimiter
     }
 
-    /// Whether some rows were not UTF-8 and were read as Latin-1.
-    pub fn is_latin(&self) -> bool {
-        self.latin
+    /// How many rows were not UTF-8 and were read as Windows-1252.
+    pub fn not_utf8(&self) -> u64 {
+        self.not_utf8
     }
 
-    /// The next row, good or bad.
+    /// The next row, good or bad. Rows of empty fields alone, as spreadsheets leave them behind,
+    /// are passed over like empty lines.
     pub fn next_row(&mut self) -> anyhow::Result<Option<Result<Row, BadRow>>> {
-        let Some(raw) = self.lines.next_row()? else {
-            return Ok(None);
-        };
-        let (line, text) = match raw {
-            RawRow::TooLong(line, start) => {
-                let reason = format!("the row is longer than {MAX_ROW_BYTES} bytes");
-                let raw = format!("{}…", String::from_utf8_lossy(&start));
-                return Ok(Some(Err(BadRow { line, reason, raw })));
+        loop {
+            let raw = self.lines.next_row();
+            let Some(raw) = raw.with_context(|| format!("cannot read {}", self.path.display()))?
+            else {
+                return Ok(None);
+            };
+            let (line, text) = match raw {
+                RawRow::TooLong(line, start) => {
+                    let reason = format!("the row is longer than {MAX_ROW_BYTES} bytes");
+                    let raw = format!("{}…", decode(&start));
+                    return Ok(Some(Err(BadRow { line, reason, raw })));
+                }
+                RawRow::Text(line, text) => (line, text),
+            };
+            let fields = self.split(&text);
+            let raw = decode(&text);
+            if matches!(raw, std::borrow::Cow::Owned(_)) {
+                self.not_utf8 += 1;
             }
-            RawRow::Text(line, text) => (line, text),
-        };
-        let raw = self.decode(&text);
-        let bad = |reason: String| BadRow {
-            line,
-            reason,
-            raw: raw.clone(),
-        };
-        let Some(fields) = self.split(&text) else {
-            return Ok(Some(Err(bad(
-                "the row is not CSV: a quote is not closed".into()
-            ))));
-        };
-        let (have, want) = (fields.len(), self.header.len());
-        if have != want {
-            let reason = format!("the row has {have} fields; the header has {want}");
-            return Ok(Some(Err(bad(reason))));
-        }
-        Ok(Some(Ok(Row { line, fields, raw })))
-    }
-
-    fn decode(&mut self, bytes: &[u8]) -> String {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => text.to_owned(),
-            Err(_) => {
-                self.latin = true;
-                bytes.iter().map(|byte| char::from(*byte)).collect()
+            let raw = raw.into_owned();
+            let bad = |reason: String, raw| Ok(Some(Err(BadRow { line, reason, raw })));
+            let Some(fields) = fields else {
+                return bad("the row is not CSV: a quote is not closed".into(), raw);
+            };
+            if fields.iter().all(|field| field.trim().is_empty()) {
+                continue;
             }
+            let (have, want) = (fields.len(), self.header.len());
+            if have != want {
+                return bad(
+                    format!("the row has {have} fields; the header has {want}"),
+                    raw,
+                );
+            }
+            return Ok(Some(Ok(Row { line, fields, raw })));
         }
     }
 
@@ -173,10 +189,23 @@ impl Table {
         let mut start = 0;
         let mut all = Vec::with_capacity(fields);
         for end in &ends[..fields] {
-            all.push(self.decode(&output[start..*end]));
+            all.push(decode(&output[start..*end]).into_owned());
             start = *end;
         }
         Some(all)
+    }
+}
+
+/// The line that names the columns.
+fn header_row(lines: &mut Lines, path: &Path) -> anyhow::Result<Vec<u8>> {
+    let place = path.display();
+    let row = lines.next_row();
+    match row.with_context(|| format!("cannot read {place}"))? {
+        None => bail!("{place} is empty; its first line must name the columns"),
+        Some(RawRow::TooLong(..)) => bail!(
+            "the first line of {place} is longer than {MAX_ROW_BYTES} bytes; it must name the columns"
+        ),
+        Some(RawRow::Text(_, text)) => Ok(text),
     }
 }
 
@@ -187,4 +216,84 @@ fn guess_delimiter(header: &[u8]) -> u8 {
         .into_iter()
         .max_by_key(|delimiter| count(*delimiter))
         .unwrap_or(b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(content: &[u8]) -> (tempfile::TempDir, anyhow::Result<Table>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.csv");
+        std::fs::write(&path, content).unwrap();
+        let table = Table::open(&path, None);
+        (folder, table)
+    }
+
+    fn rows(content: &[u8]) -> Vec<Result<Vec<String>, String>> {
+        let (_folder, table) = table(content);
+        let mut table = table.unwrap();
+        std::iter::from_fn(|| table.next_row().unwrap())
+            .map(|row| row.map(|row| row.fields).map_err(|bad| bad.reason))
+            .collect()
+    }
+
+    fn good(fields: &[&str]) -> Result<Vec<String>, String> {
+        Ok(fields.iter().map(|&field| field.to_owned()).collect())
+    }
+
+    #[test]
+    fn every_usual_way_of_writing_a_table_is_read_as_the_same() {
+        let expected = [good(&["c1", "São; João", "1"])];
+        for content in [
+            "client_id,Name,n\nc1,São; João,1\n",
+            "\u{feff}client_id;NAME;n\r\nc1;\"São; João\";1\r\n;;\r\n",
+            "client_id\tname\tn\n\nc1\tSão; João\t1",
+            "client_id|name|n\nc1|São; João|1",
+            "sep=|\nclient_id|name|n\nc1|São; João|1",
+        ] {
+            assert_eq!(rows(content.as_bytes()), expected, "{content}");
+        }
+        assert_eq!(rows(b"client_id,name,n\nc1,S\xe3o; Jo\xe3o,1\n"), expected);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, "client_id,name,n\nc1,São; João,1".as_bytes())
+            .unwrap();
+        assert_eq!(rows(&gzip.finish().unwrap()), expected);
+    }
+
+    #[test]
+    fn a_row_that_does_not_fit_is_handed_back_and_the_next_is_read() {
+        let rows = rows(b"a,b\n1\n1,2,3\n\"1,2\n3,4\n");
+        let reasons: Vec<&str> = rows
+            .iter()
+            .filter_map(|row| row.as_ref().err().map(String::as_str))
+            .collect();
+        assert_eq!(
+            reasons,
+            [
+                "the row has 1 fields; the header has 2",
+                "the row has 3 fields; the header has 2",
+                "the row is not CSV: a quote is not closed"
+            ]
+        );
+        assert_eq!(rows.last(), Some(&good(&["3", "4"])));
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused_with_what_to_do() {
+        for (content, part) in [
+            (&b""[..], "is empty"),
+            (b"\n\n", "is empty"),
+            (b"PK\x03\x04....", "save it as CSV"),
+            (b"PAR1....", "save it as CSV"),
+            (b"\xff\xfea\0", "save it as CSV"),
+            (b"a,b\r1,2\r", "LF or CRLF"),
+            (b"a,b,A\n", "two columns named"),
+            (b"\x1f\x8b\x08broken", "cannot read"),
+        ] {
+            let (_folder, table) = table(content);
+            let error = format!("{:#}", table.map(|_| ()).unwrap_err());
+            assert!(error.contains(part), "{error}");
+        }
+    }
 }

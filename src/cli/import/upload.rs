@@ -1,6 +1,5 @@
 //! Batches on their way to the server, in the order of the file.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -9,6 +8,8 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 use super::rejects::Rejects;
 use super::sales::Read;
@@ -27,8 +28,8 @@ pub(super) struct Batch {
 pub(super) enum Items {
     /// Dated sales.
     Sales(Vec<v1::Sale>),
-    /// Tickets without a date, by (client, product).
-    Tickets(Vec<v1::TicketToSet>, HashMap<(String, String), usize>),
+    /// Tickets without a date.
+    Tickets(Vec<v1::TicketToSet>),
 }
 
 impl Items {
@@ -36,7 +37,7 @@ impl Items {
     pub(super) fn new(dated: bool) -> Self {
         match dated {
             true => Self::Sales(Vec::new()),
-            false => Self::Tickets(Vec::new(), HashMap::new()),
+            false => Self::Tickets(Vec::new()),
         }
     }
 
@@ -44,7 +45,7 @@ impl Items {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Sales(sales) => sales.len(),
-            Self::Tickets(tickets, _) => tickets.len(),
+            Self::Tickets(tickets) => tickets.len(),
         }
     }
 
@@ -55,32 +56,15 @@ impl Items {
         }
     }
 
-    /// Adds a ticket. A ticket is one figure, so a second one of the same pair cannot be right.
-    pub(super) fn ticket(
-        &mut self,
-        client: &str,
-        product: &str,
-        ticket_minor: i64,
-    ) -> Result<(), String> {
-        let Self::Tickets(tickets, places) = self else {
-            return Ok(());
-        };
-        if ticket_minor < 0 {
-            return Err("a ticket cannot be negative".into());
+    /// Adds a ticket.
+    pub(super) fn ticket(&mut self, client: &str, product: &str, ticket_minor: i64) {
+        if let Self::Tickets(tickets) = self {
+            tickets.push(v1::TicketToSet {
+                client_id: client.to_owned(),
+                product_id: product.to_owned(),
+                ticket_minor,
+            });
         }
-        let pair = (client.to_owned(), product.to_owned());
-        if places.contains_key(&pair) {
-            return Err(format!(
-                "the ticket of the client '{client}' and the product '{product}' stands in the file already"
-            ));
-        }
-        places.insert(pair, tickets.len());
-        tickets.push(v1::TicketToSet {
-            client_id: client.to_owned(),
-            product_id: product.to_owned(),
-            ticket_minor,
-        });
-        Ok(())
     }
 }
 
@@ -133,15 +117,14 @@ pub(super) async fn send_sales(
             answer = answers.next() => match answer {
                 None if requests.is_none() && waiting.is_empty() => return Ok(outcome),
                 None => return Err(anyhow!("the server ended the stream early; run the same command again: what came in is not counted twice")),
-                Some(Err(status)) => {
-                    return Err(explain(&status).context("the import stopped; run the same command again to go on where it stopped"));
-                }
+                Some(Err(status)) => return Err(stopped(context, path, &status)),
                 Some(Ok(answer)) => {
                     if let Some((rows, amount)) = waiting.pop_front() {
                         outcome.accepted += rows;
                         outcome.amount_minor += amount;
                         if answer.repeated {
-                            outcome.repeated += rows;
+                            outcome.repeated_rows += rows;
+                            outcome.repeated_batches += 1;
                         }
                         bar.inc(rows);
                     }
@@ -151,7 +134,31 @@ pub(super) async fn send_sales(
     }
 }
 
-/// Sets tickets, batch by batch. Setting the same tickets again changes nothing.
+/// Why an import stopped, and how it goes on.
+fn stopped(context: &Context<'_>, path: &Path, status: &Status) -> anyhow::Error {
+    let details = status.get_error_details();
+    let renamed = details.bad_request().is_some_and(|request| {
+        let mut violations = request.field_violations.iter();
+        violations.any(|violation| violation.field == "request_id")
+    });
+    if renamed {
+        return anyhow!(
+            "{} came in within the last 24 hours, with other rows rejected or other flags than now. What came in then stays, and nothing was counted twice. To bring in what was rejected then, run this command with --retry and the reject file of that import, by default {}",
+            path.display(),
+            context.rejects.display()
+        );
+    }
+    let next = match status.code() {
+        Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => {
+            "the import stopped; the batches before this one are in"
+        }
+        _ => "the import stopped; run the same command again to go on where it stopped",
+    };
+    explain(status).context(next)
+}
+
+/// Sets tickets, batch by batch. The requests have no names: setting the same tickets again changes
+/// nothing, and a name would keep them from being set back after others came between.
 pub(super) async fn send_tickets(
     context: &Context<'_>,
     path: &Path,
@@ -170,8 +177,8 @@ pub(super) async fn send_tickets(
             }
             Read::Nothing => outcome.nothing += 1,
             Read::Batch(Batch {
-                request_id,
-                items: Items::Tickets(tickets, _),
+                items: Items::Tickets(tickets),
+                ..
             }) => {
                 let rows = tickets.len() as u64;
                 outcome.amount_minor += tickets
@@ -182,7 +189,7 @@ pub(super) async fn send_tickets(
                     portfolio_id: context.portfolio.to_owned(),
                     tickets,
                     currency: context.currency.to_string(),
-                    request_id,
+                    request_id: String::new(),
                 };
                 service
                     .set_tickets(request)
