@@ -75,7 +75,7 @@ impl World {
                 matrix: &self.matrix,
                 statistics: &self.statistics,
                 profiles: &self.profiles,
-                list_prices_minor: &[],
+                products: &[],
                 recipe: &self.recipe,
             },
             cosine: &self.cosine,
