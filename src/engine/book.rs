@@ -174,17 +174,18 @@ impl Book {
         tickets_of(history, self.window.as_ref())
     }
 
-    /// The dated purchases of all clients. Cost: the buckets of the portfolio.
+    /// The dated purchases of all clients within the window. Cost: the buckets of the portfolio.
     pub fn purchase_log(&self) -> PurchaseLog {
+        let inside = |month| self.window.is_some_and(|window| window.contains(month));
         let mut log = PurchaseLog::builder(self.products.numbers());
         for history in &self.histories {
             log.push_client(history.iter().filter_map(|bucket| match bucket.slot {
-                Slot::SetTicket => None,
-                Slot::Month(month) => Some(Purchase {
+                Slot::Month(month) if inside(month) => Some(Purchase {
                     product: bucket.product,
                     day: month.day(bucket.last_day_of_month),
                     amount_minor: bucket.amount_minor as f64,
                 }),
+                Slot::SetTicket | Slot::Month(_) => None,
             }));
         }
         log.finish()

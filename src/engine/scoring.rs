@@ -39,13 +39,10 @@ pub(super) fn fit(book: &Book, view: &View) -> Result<Model, EngineError> {
     let scene = scene(book, view, &recipe);
     let period_days = DAYS_PER_MONTH * book.portfolio().period.months() as f64;
     let go_on = |_: f64| ControlFlow::Continue(());
-    let fitted = Advisor::fit(
-        &scene,
-        &book.purchase_log(),
-        book.as_of(),
-        period_days,
-        &go_on,
-    );
+    let log = book.purchase_log();
+    // The first day that is not known: the last month is rarely whole.
+    let as_of = log.days().map_or(book.as_of(), |(_, last)| last.plus(1));
+    let fitted = Advisor::fit(&scene, &log, as_of, period_days, &go_on);
     let advisor = fitted.map_err(|_| EngineError::Closing)?;
     Ok(Model {
         sequence: book.sequence(),

@@ -210,7 +210,7 @@ mod tests {
         let write = |row: usize, values: &mut [f64]| values.copy_from_slice(&rows[row]);
         let truth = |row: usize| {
             let [a, b] = rows[row];
-            1.5 + 2.0 * a - 0.25 * b + if row % 10 == 0 { 40.0 } else { 0.0 }
+            1.5 + 2.0 * a - 0.25 * b + if row.is_multiple_of(10) { 40.0 } else { 0.0 }
         };
         let slope = |row: usize, predicted: f64| {
             let residual = truth(row) - predicted;

@@ -75,7 +75,7 @@ impl World {
                 matrix: &self.matrix,
                 statistics: &self.statistics,
                 profiles: &self.profiles,
-                list_prices_minor: &[],
+                products: &[],
                 recipe: &self.recipe,
             },
             cosine: &self.cosine,
@@ -206,7 +206,7 @@ fn without_dates_the_prior_follows_the_neighbours_share() {
     };
     let row = |client: usize| -> Vec<Cell> {
         let half = client % 2 * 5;
-        let bought = (half..half + 5).filter(|product| (client / 2 + product) % 3 != 0);
+        let bought = (half..half + 5).filter(|product| !(client / 2 + product).is_multiple_of(3));
         bought.map(cell).collect()
     };
     let matrix = TicketMatrix::from_rows(10, (0..40).map(row));
