@@ -5,6 +5,11 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use super::usage::usage;
+use crate::domain::Currency;
+use crate::wire::v1;
+use crate::wire::v1::portfolio_service_client::PortfolioServiceClient;
+
 /// Where the server is.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServerArgs {
@@ -28,22 +33,88 @@ pub struct PortfolioArgs {
     pub portfolio: String,
 }
 
+/// How many portfolios an error names.
+const NAMED: u32 = 10;
+
 impl ServerArgs {
     /// Connects, or says how to start a server.
     pub async fn connect(&self) -> anyhow::Result<Channel> {
-        let endpoint = Endpoint::from_shared(self.endpoint.clone()).with_context(|| {
-            format!(
-                "'{}' is not an address such as http://127.0.0.1:50051",
-                self.endpoint
-            )
+        let told = &self.endpoint;
+        let address = match told.split_once("://") {
+            None => format!("http://{told}"),
+            Some(("https", _)) => {
+                return Err(usage(format!(
+                    "--endpoint {told}: this version speaks plain http://; put a proxy in between where the way is not safe"
+                )));
+            }
+            Some(_) => told.clone(),
+        };
+        let endpoint = Endpoint::from_shared(address).map_err(|_| {
+            usage(format!(
+                "--endpoint '{told}' is not an address such as http://127.0.0.1:50051"
+            ))
         })?;
         endpoint
             .tcp_nodelay(true)
             .connect_timeout(std::time::Duration::from_secs(5))
             .connect()
             .await
-            .map_err(|_| anyhow!("no server answers at {}; start one with `carteira serve`, or name another with --endpoint", self.endpoint))
+            .map_err(|_| {
+                anyhow!(
+                    "no server answers at {told}; start one with `carteira serve`, or name another with --endpoint"
+                )
+            })
     }
+}
+
+impl PortfolioArgs {
+    /// Connects and finds the portfolio with its currency; where it is not there, names those that
+    /// are.
+    pub async fn open(&self) -> anyhow::Result<(Channel, Currency)> {
+        let channel = self.server.connect().await?;
+        let mut service = PortfolioServiceClient::new(channel.clone());
+        let request = v1::GetPortfolioRequest {
+            portfolio_id: self.portfolio.clone(),
+        };
+        let answer = match service.get_portfolio(request).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) if status.code() == Code::NotFound => {
+                let request = v1::ListPortfoliosRequest {
+                    page_size: NAMED,
+                    page_token: String::new(),
+                };
+                let listed = service.list_portfolios(request).await;
+                let listed = listed.map_err(|status| explain(&status))?.into_inner();
+                return Err(not_there(&self.portfolio, &listed));
+            }
+            Err(status) => return Err(explain(&status)),
+        };
+        let code = answer.portfolio.unwrap_or_default().currency;
+        let currency = Currency::parse(&code)
+            .map_err(|error| anyhow!("the server names a currency that {error}: '{code}'"))?;
+        Ok((channel, currency))
+    }
+}
+
+fn not_there(asked: &str, listed: &v1::ListPortfoliosResponse) -> anyhow::Error {
+    let names: Vec<&str> = listed
+        .portfolios
+        .iter()
+        .map(|portfolio| portfolio.portfolio_id.as_str())
+        .collect();
+    if names.is_empty() {
+        return anyhow!(
+            "there is no portfolio '{asked}'; there is none yet; `carteira import` makes one"
+        );
+    }
+    let more = match listed.next_page_token.as_str() {
+        "" => "",
+        _ => " and more; `carteira portfolios` lists all",
+    };
+    anyhow!(
+        "there is no portfolio '{asked}'; there is: {}{more}",
+        names.join(", ")
+    )
 }
 
 /// A call's error for people: what, which fields, what next.
@@ -60,18 +131,24 @@ pub fn explain(status: &Status) -> anyhow::Error {
             ));
         }
     }
-    match status.code() {
-        Code::NotFound if text.contains("portfolio") => {
+    let missing = details.resource_info().map(|info| &*info.resource_type);
+    match (status.code(), missing) {
+        (Code::NotFound, Some("portfolio")) => {
             text.push_str(
                 "; `carteira portfolios` lists those there are, `carteira import` makes one",
             );
         }
-        Code::Unavailable if text.is_empty() || text.contains("transport") => {
+        (Code::NotFound, Some("client" | "product")) => {
+            text.push_str(
+                "; ids are compared byte by byte, `carteira export tickets` shows those there are",
+            );
+        }
+        (Code::Unavailable, _) if text.is_empty() || text.contains("transport") => {
             text =
                 "the connection to the server was lost; look at its log, and run the command again"
                     .into();
         }
-        Code::Internal | Code::Unknown => {
+        (Code::Internal | Code::Unknown, _) => {
             text = format!("the server failed: {text}; its log has the details");
         }
         _ => {}

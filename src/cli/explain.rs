@@ -40,9 +40,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let (answer, currency) = block_on(async {
-        let channel = args.portfolio.server.connect().await?;
-        let currency =
-            super::pipeline::currency(&args.portfolio.portfolio, channel.clone()).await?;
+        let (channel, currency) = args.portfolio.open().await?;
         let request = v1::ExplainOpportunityRequest {
             portfolio_id: args.portfolio.portfolio.clone(),
             client_id: args.client.clone(),

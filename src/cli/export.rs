@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 async fn tickets(portfolio: &PortfolioArgs) -> anyhow::Result<Vec<Value>> {
-    let channel = portfolio.server.connect().await?;
+    let (channel, _) = portfolio.open().await?;
     let request = v1::ExportTicketsRequest {
         portfolio_id: portfolio.portfolio.clone(),
     };

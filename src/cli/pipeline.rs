@@ -1,14 +1,12 @@
 //! `carteira pipeline`: the prioritised list, filtered.
 
-use anyhow::{Context, bail};
-
 use super::connect::{PortfolioArgs, block_on, explain};
 use super::language::LanguageArg;
 use super::output::{self, Output};
 use super::rows;
+use super::usage::usage;
 use crate::domain::Currency;
 use crate::wire::v1;
-use crate::wire::v1::portfolio_service_client::PortfolioServiceClient;
 use crate::wire::v1::recommendation_service_client::RecommendationServiceClient;
 
 /// What the list is ordered by.
@@ -30,6 +28,7 @@ pub enum KindArg {
     /// More of what a client buys
     Upsell,
     /// What it does not buy but would
+    #[value(alias = "cross-sell")]
     CrossSell,
 }
 
@@ -70,7 +69,7 @@ pub struct FilterArgs {
 pub struct Args {
     #[command(flatten)]
     pub portfolio: PortfolioArgs,
-    /// At most this many
+    /// At most this many; 0 for all
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub limit: u64,
     #[command(flatten)]
@@ -110,8 +109,7 @@ pub async fn fetch(
     language: LanguageArg,
     limit: u64,
 ) -> anyhow::Result<(Vec<v1::Opportunity>, Currency)> {
-    let channel = portfolio.server.connect().await?;
-    let currency = currency(&portfolio.portfolio, channel.clone()).await?;
+    let (channel, currency) = portfolio.open().await?;
     let order = match filter.order {
         OrderArg::Priority => v1::OpportunityOrder::Priority,
         OrderArg::Gain => v1::OpportunityOrder::Gain,
@@ -137,27 +135,6 @@ pub async fn fetch(
     Ok((opportunities, currency))
 }
 
-/// A portfolio's currency.
-pub async fn currency(
-    portfolio: &str,
-    channel: tonic::transport::Channel,
-) -> anyhow::Result<Currency> {
-    let request = v1::GetPortfolioRequest {
-        portfolio_id: portfolio.to_owned(),
-    };
-    let answer = PortfolioServiceClient::new(channel)
-        .get_portfolio(request)
-        .await;
-    let code = answer
-        .map_err(|status| explain(&status))?
-        .into_inner()
-        .portfolio
-        .unwrap_or_default()
-        .currency;
-    Currency::parse(&code)
-        .map_err(|error| anyhow::anyhow!("the server names a currency that {error}: '{code}'"))
-}
-
 impl FilterArgs {
     fn to_wire(&self, currency: Currency) -> anyhow::Result<v1::OpportunityFilter> {
         use super::import::{Decimal, scaled};
@@ -168,7 +145,7 @@ impl FilterArgs {
         let min_gain_minor = match &self.min_gain {
             None => 0,
             Some(raw) => scaled(raw, Decimal::Point, currency.digits()).map_err(|error| {
-                anyhow::anyhow!("--min-gain '{raw}' {error}; write it like 1000.00")
+                usage(format!("--min-gain '{raw}' {error}; write it like 1000.00"))
             })?,
         };
         Ok(v1::OpportunityFilter {
@@ -210,15 +187,18 @@ fn attributes(conditions: &[String]) -> anyhow::Result<Vec<v1::AttributeFilter>>
         } else if let Some((name, value)) = condition.split_once('=') {
             edits.push((of(name), None, None, Some(value)));
         } else {
-            bail!(
+            return Err(usage(format!(
                 "--attribute '{condition}' is no condition; write name=value, name>=number or name<=number"
-            );
+            )));
         }
     }
     let number = |raw: &str| {
-        raw.trim()
-            .parse::<f64>()
-            .with_context(|| format!("'{raw}' in --attribute is not a number"))
+        let number = raw.trim().parse::<f64>().ok();
+        number.filter(|number| number.is_finite()).ok_or_else(|| {
+            usage(format!(
+                "'{raw}' in --attribute is not a number; write it like staff>=10"
+            ))
+        })
     };
     for (at, min, max, value) in edits {
         let filter = &mut filters[at];

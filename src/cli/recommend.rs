@@ -31,7 +31,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let answer = block_on(async {
-        let channel = args.portfolio.server.connect().await?;
+        let (channel, _) = args.portfolio.open().await?;
         ask(
             channel,
             &args.portfolio.portfolio,

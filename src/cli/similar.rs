@@ -25,7 +25,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let answer = block_on(async {
-        let channel = args.portfolio.server.connect().await?;
+        let (channel, _) = args.portfolio.open().await?;
         let request = v1::FindSimilarClientsRequest {
             portfolio_id: args.portfolio.portfolio.clone(),
             client_id: args.client.clone(),
