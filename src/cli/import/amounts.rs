@@ -76,7 +76,9 @@ mod tests {
     fn values_say_how_they_are_written() {
         let of = |values: &[&str], split_by: u8| {
             let mut evidence = Evidence::default();
-            values.iter().for_each(|value| evidence.add(value));
+            for value in values {
+                evidence.add(value);
+            }
             evidence.decimal(split_by)
         };
         for split_by in [b',', b';', b'\t'] {

@@ -62,7 +62,7 @@ pub(super) async fn bring<T>(
 }
 
 /// Says which columns of a file mean nothing here.
-pub(super) fn note_unknown(reading: &super::Reading, path: &Path, table: &Table, known: &[&str]) {
+pub(super) fn note_unknown(reading: super::Reading, path: &Path, table: &Table, known: &[&str]) {
     let unknown: Vec<&str> = table
         .header()
         .iter()

@@ -39,7 +39,7 @@ pub(super) struct Clients {
 
 impl Clients {
     /// Opens a file and finds out which of its columns are numbers.
-    pub(super) fn open(reading: &Reading, path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn open(reading: Reading, path: &Path) -> anyhow::Result<Self> {
         let table = Table::open(path, reading.delimiter)?;
         table.required("client_id")?;
         let attributes = attributes(reading, path, &table)?;
@@ -80,7 +80,7 @@ impl Clients {
 }
 
 /// The attribute columns. One whose values are all numbers is numeric.
-fn attributes(reading: &Reading, path: &Path, table: &Table) -> anyhow::Result<Vec<Attribute>> {
+fn attributes(reading: Reading, path: &Path, table: &Table) -> anyhow::Result<Vec<Attribute>> {
     let names = table.header().iter().enumerate();
     let columns: Vec<(usize, &String)> = names
         .filter(|(_, name)| !name.is_empty() && !COLUMNS.contains(&name.to_lowercase().as_str()))
@@ -123,9 +123,11 @@ fn attributes(reading: &Reading, path: &Path, table: &Table) -> anyhow::Result<V
 
 /// How the values of a column are written if they are all numbers. Codes such as 01310 are names,
 /// not quantities.
-fn numbers(reading: &Reading, split_by: u8, values: &[String]) -> Option<Decimal> {
+fn numbers(reading: Reading, split_by: u8, values: &[String]) -> Option<Decimal> {
     let mut evidence = amounts::Evidence::default();
-    values.iter().for_each(|value| evidence.add(value));
+    for value in values {
+        evidence.add(value);
+    }
     let decimal = reading.decimal(&evidence, split_by);
     let code = |value: &String| {
         value.len() > 1 && value.starts_with('0') && value.bytes().all(|b| b.is_ascii_digit())
@@ -199,7 +201,7 @@ mod tests {
 
     fn kinds(values: &[&str], split_by: u8) -> Option<Decimal> {
         let values: Vec<String> = values.iter().map(|&value| value.to_owned()).collect();
-        numbers(&Reading::default(), split_by, &values)
+        numbers(Reading::default(), split_by, &values)
     }
 
     #[test]

@@ -133,13 +133,13 @@ pub async fn import(args: &Args, channel: Channel, report: bool) -> anyhow::Resu
         let sales = args.sales.as_deref();
         Ok((
             products
-                .map(|path| Products::open(&reading, path))
+                .map(|path| Products::open(reading, path))
                 .transpose()?,
             clients
-                .map(|path| Clients::open(&reading, path))
+                .map(|path| Clients::open(reading, path))
                 .transpose()?,
             sales
-                .map(|path| Sales::open(&reading, path, args.retry.as_deref()))
+                .map(|path| Sales::open(reading, path, args.retry.as_deref()))
                 .transpose()?,
         ))
     };
@@ -148,7 +148,7 @@ pub async fn import(args: &Args, channel: Channel, report: bool) -> anyhow::Resu
         // Named after the sales, the last of the files, where they are among them.
         rejects_name(paths.last().copied().unwrap_or(Path::new("")))
     });
-    let mut rejects = Rejects::new(path, paths.iter().copied())?;
+    let mut rejects = Rejects::new(path.clone(), paths.iter().copied())?;
     let currency = portfolio::find_or_make(args, channel.clone()).await?;
     let context = Context {
         portfolio: &args.portfolio.portfolio,
@@ -156,7 +156,7 @@ pub async fn import(args: &Args, channel: Channel, report: bool) -> anyhow::Resu
         date_format: args.date_format,
         returns: args.returns,
         quiet: !report,
-        rejects: &rejects.path().to_owned(),
+        rejects: &path,
     };
     let mut outcomes = Vec::new();
     if let Some(products) = products {
@@ -187,10 +187,9 @@ fn check_names(paths: &[&Path]) -> anyhow::Result<()> {
     }
     let mut names: Vec<String> = paths.iter().map(|path| file_name(path)).collect();
     names.sort_unstable();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+    if let Some([twice, _]) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(usage(format!(
-            "two files are named {}, so their rejected rows could not be told apart; rename one",
-            twice[0]
+            "two files are named {twice}, so their rejected rows could not be told apart; rename one"
         )));
     }
     Ok(())

@@ -36,7 +36,7 @@ pub(super) struct Products {
 
 impl Products {
     /// Opens a file and finds out how it is written.
-    pub(super) fn open(reading: &Reading, path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn open(reading: Reading, path: &Path) -> anyhow::Result<Self> {
         let table = Table::open(path, reading.delimiter)?;
         table.required("product_id")?;
         note_unknown(reading, path, &table, &COLUMNS);

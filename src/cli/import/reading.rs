@@ -19,7 +19,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// The decimal separator: as the flag says, else as the values do.
-    pub(super) fn decimal(&self, values: &Evidence, split_by: u8) -> Decimal {
+    pub(super) fn decimal(self, values: &Evidence, split_by: u8) -> Decimal {
         match self.decimal_comma {
             Some(true) => Decimal::Comma,
             Some(false) => Decimal::Point,
@@ -28,7 +28,7 @@ impl Reading {
     }
 
     /// A note for people, on standard error.
-    pub(super) fn note(&self, text: &str) {
+    pub(super) fn note(self, text: &str) {
         if !self.quiet {
             eprintln!("note: {text}");
         }

@@ -57,7 +57,7 @@ impl Sales {
     /// Opens a file, finds out how it is written and reads it through once: what cannot be read to
     /// its end is not begun.
     pub(super) fn open(
-        reading: &Reading,
+        reading: Reading,
         path: &Path,
         retry: Option<&Path>,
     ) -> anyhow::Result<Self> {
