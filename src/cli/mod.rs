@@ -15,6 +15,7 @@ mod recommend;
 mod rows;
 mod serve;
 mod similar;
+mod sink;
 mod usage;
 
 use clap::{CommandFactory, Parser, Subcommand};

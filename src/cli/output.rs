@@ -37,7 +37,13 @@ pub fn rows(
 ) -> anyhow::Result<()> {
     match output {
         Output::Json => json(&Value::Array(rows.to_vec())),
-        Output::Csv => csv_rows(&mut std::io::stdout().lock(), columns, rows),
+        Output::Csv => {
+            let mut all = csv_header(columns)?;
+            for row in rows {
+                all.extend(csv_row(columns, row)?);
+            }
+            print(String::from_utf8_lossy(&all).trim_end_matches('\n'))
+        }
         Output::Table => print(&table(columns, rows, currency)),
     }
 }
@@ -59,26 +65,26 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes rows as CSV, amounts in minor units as in JSON.
-pub fn csv_rows(out: &mut dyn Write, columns: &[Column], rows: &[Value]) -> anyhow::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    let written = (|| {
-        writer.write_record(columns.iter().map(|column| column.field))?;
-        for row in rows {
-            writer.write_record(
-                columns
-                    .iter()
-                    .map(|column| defused(&text(&row[column.field]))),
-            )?;
-        }
-        writer.flush().map_err(csv::Error::from)
-    })();
-    match written {
-        Err(error) if matches!(error.kind(), csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::BrokenPipe) => {
-            Ok(())
-        }
-        done => Ok(done?),
-    }
+/// The header of rows in CSV.
+pub fn csv_header(columns: &[Column]) -> anyhow::Result<Vec<u8>> {
+    csv_record(columns.iter().map(|column| column.field.to_owned()))
+}
+
+/// A row in CSV, amounts in minor units as in JSON.
+pub fn csv_row(columns: &[Column], row: &Value) -> anyhow::Result<Vec<u8>> {
+    csv_record(
+        columns
+            .iter()
+            .map(|column| defused(&text(&row[column.field]))),
+    )
+}
+
+fn csv_record(fields: impl Iterator<Item = String>) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(fields)?;
+    Ok(writer
+        .into_inner()
+        .map_err(csv::IntoInnerError::into_error)?)
 }
 
 /// The rows as a table; `None` as the currency leaves amounts in minor units.

@@ -1,5 +1,7 @@
 //! `carteira pipeline`: the prioritised list, filtered.
 
+use tonic::Streaming;
+
 use super::connect::{PortfolioArgs, block_on, explain};
 use super::language::LanguageArg;
 use super::output::{self, Output};
@@ -102,13 +104,28 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opportunities as the server streams them.
+/// The first opportunities, all of them for a limit of 0.
 pub async fn fetch(
     portfolio: &PortfolioArgs,
     filter: &FilterArgs,
     language: LanguageArg,
     limit: u64,
 ) -> anyhow::Result<(Vec<v1::Opportunity>, Currency)> {
+    let (mut stream, currency) = stream(portfolio, filter, language, limit).await?;
+    let mut opportunities = Vec::new();
+    while let Some(message) = stream.message().await.map_err(|status| explain(&status))? {
+        opportunities.extend(message.opportunities);
+    }
+    Ok((opportunities, currency))
+}
+
+/// Opportunities as the server streams them.
+pub async fn stream(
+    portfolio: &PortfolioArgs,
+    filter: &FilterArgs,
+    language: LanguageArg,
+    limit: u64,
+) -> anyhow::Result<(Streaming<v1::StreamOpportunitiesResponse>, Currency)> {
     let (channel, currency) = portfolio.open().await?;
     let order = match filter.order {
         OrderArg::Priority => v1::OpportunityOrder::Priority,
@@ -123,16 +140,9 @@ pub async fn fetch(
         language: language.to_wire(),
     };
     let mut service = RecommendationServiceClient::new(channel);
-    let mut stream = service
-        .stream_opportunities(request)
-        .await
-        .map_err(|status| explain(&status))?
-        .into_inner();
-    let mut opportunities = Vec::new();
-    while let Some(message) = stream.message().await.map_err(|status| explain(&status))? {
-        opportunities.extend(message.opportunities);
-    }
-    Ok((opportunities, currency))
+    let stream = service.stream_opportunities(request).await;
+    let stream = stream.map_err(|status| explain(&status))?.into_inner();
+    Ok((stream, currency))
 }
 
 impl FilterArgs {

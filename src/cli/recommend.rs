@@ -89,6 +89,9 @@ pub fn print(answer: &v1::RecommendForClientResponse, how: Output) -> anyhow::Re
                 answer.currency,
                 amount(answer.cross_sell_total_minor),
             ))?;
+            for row in answer.upsell.iter().chain(&answer.cross_sell) {
+                output::print(&format!("- {}", row.reason))?;
+            }
             for notice in &answer.notices {
                 output::print(&format!("note: {}", notice.text))?;
             }

@@ -45,15 +45,14 @@ pub const OPPORTUNITY: [Column; 20] = [
     column("reason", ""),
 ];
 
-/// Columns of one client's opportunities.
-pub const OF_CLIENT: [Column; 7] = [
+/// Columns of one client's opportunities; the reasons are too long for a table and follow it.
+pub const OF_CLIENT: [Column; 6] = [
     column("kind", "kind"),
     column("product_name", "product"),
     money("current_ticket_minor", "current"),
     money("potential_ticket_minor", "potential"),
     money("gain_minor", "gain"),
     column("probability", "probability"),
-    column("reason", "why"),
 ];
 
 /// Columns of a list of tickets.
