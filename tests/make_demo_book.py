@@ -6,12 +6,14 @@
 Sixty food businesses in three lines of trade, of very different sizes, with a year of monthly sales. The
 client `padaria-central` buys milk for 7,000.00 and butter for 3,000.00 a month; nothing else of it is in
 the files. LEVEL is the typical monthly ticket of the *other* clients, set once so that the demo's answer
-comes out in the round figures of the documentation; the scoring has to find them.
+comes out in the round figures of the documentation; the scoring has to find them. They come out at three
+significant digits too, and up to 2 % more or less on the level of milk or of butter moves no figure by more than
+another 2 %; other seeds stand next to a jump of the fit.
 """
 import csv, math, pathlib, random, sys
 
 # Typical monthly ticket of a client of size 1, by product.
-LEVEL = {"milk": 4110.0, "butter": 1728.0, "cheese": 4085.0, "cream_cheese": 2908.0, "yogurt": 900.0}
+LEVEL = {"milk": 4291.4, "butter": 1905.1, "cheese": 5409.2, "cream_cheese": 3418.0, "yogurt": 900.0}
 NAMES = {"milk": ("Leite integral", "Laticínios"), "butter": ("Manteiga", "Laticínios"), "cheese": ("Queijo muçarela", "Queijos"),
          "cream_cheese": ("Requeijão", "Queijos"), "yogurt": ("Iogurte natural", "Laticínios")}
 TRADES = {"bakery": "Padaria", "restaurant": "Restaurante", "hotel": "Hotel"}
@@ -22,7 +24,7 @@ MONTHS = [(2025, m) for m in range(1, 13)]
 
 
 def book(level):
-    rng = random.Random(20250131)
+    rng = random.Random(20)
     clients, sales = [], []
     clients.append(("padaria-central", "Padaria Central", "Ana", "bakery", "São Paulo", 14))
     own = {"milk": 7000.0, "butter": 3000.0}
