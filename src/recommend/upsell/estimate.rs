@@ -9,9 +9,9 @@ use crate::recommend::quantile::{self, Weighted};
 /// The quantile levels that are estimated.
 pub const LEVELS: [f64; 4] = [0.2, 0.5, 0.8, 0.9];
 /// Points at which the residuals of all buyers are kept: 5 %, 10 %, … 95 %.
-pub const POINTS: usize = 19;
+pub(crate) const POINTS: usize = 19;
 /// Logarithms of tickets beyond this would overflow what an amount can hold.
-const MOST_LN: f64 = 36.0;
+pub(crate) const MOST_LN: f64 = 36.0;
 
 /// What a client like this one spends on a product, in minor units per period.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +59,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// The sums of the subject over all clients.
+    pub(in crate::recommend) fn search(&mut self) -> &mut Search {
+        &mut self.search
+    }
+
     /// The neighbours behind the last estimate, nearest first.
     pub fn evidence(&self) -> &[Evidence] {
         &self.evidence
@@ -67,8 +72,12 @@ impl Scratch {
 
 /// The parts of an estimate, from which the receipt is made.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Parts {
+pub(in crate::recommend) struct Parts {
     pub ln_median: f64,
+    /// The client's size, the judged ticket left out.
+    pub size: f64,
+    /// What the lines of business add to the size's part in the level.
+    pub mix: f64,
     pub level: f64,
     pub deviation: f64,
     pub buyers: u32,
@@ -135,7 +144,7 @@ impl UpsellModel {
         tickets
     }
 
-    pub(super) fn parts(
+    pub(in crate::recommend) fn parts(
         &self,
         book: &Book<'_>,
         subject: &Subject<'_>,
@@ -180,24 +189,23 @@ impl UpsellModel {
                 weight: one.weight,
             });
         }
-        let points = |points: &[f32; POINTS], weight: f64, sample: &mut Vec<Weighted>| {
-            if weight > 0.0 {
-                sample.extend(points.iter().map(|&value| Weighted {
-                    value: f64::from(value),
-                    weight,
-                }));
-            }
-        };
-        points(self.points_of(product), product_weight, &mut scratch.sample);
-        points(&self.book_points, book_weight, &mut scratch.sample);
-        quantile::sort(&mut scratch.sample);
         let own = subject
             .cell(product)
             .map(|cell| book.statistics.residual(product, cell.ticket));
         let expected = self.factors.expect(&scratch.strengths, product, own);
-        Some(Parts {
+        let pseudo = book.recipe.upsell.size_pseudo_tickets;
+        let sums = book.statistics.row(subject.cells);
+        let size = match own {
+            Some(own) => sums.size_without(own, pseudo),
+            None => sums.size(pseudo),
+        };
+        let carried = book.statistics.size_exponent() * size;
+        let mix = expected.level - carried;
+        let mut parts = Parts {
             ln_median: book.statistics.product(product).ln_median,
-            level: expected.level,
+            size,
+            mix,
+            level: carried + mix,
             deviation: expected.deviation,
             buyers,
             effective: if squares > 0.0 {
@@ -207,8 +215,37 @@ impl UpsellModel {
             },
             product_weight,
             book_weight,
-            quantiles: quantile::quantiles(&scratch.sample, &LEVELS)?,
-        })
+            quantiles: [0.0; LEVELS.len()],
+        };
+        let pseudo = self.pseudo_observations(product, &parts);
+        let pseudo = pseudo.map(|(value, weight)| Weighted { value, weight });
+        scratch.sample.extend(pseudo);
+        quantile::sort(&mut scratch.sample);
+        parts.quantiles = quantile::quantiles(&scratch.sample, &LEVELS)?;
+        Some(parts)
+    }
+
+    /// The residuals that stand for all buyers of the product, then for the whole book, each with
+    /// its weight.
+    pub(in crate::recommend) fn pseudo_observations(
+        &self,
+        product: ProductNo,
+        parts: &Parts,
+    ) -> impl Iterator<Item = (f64, f64)> {
+        let weigh = |points: &[f32; POINTS], weight: f64| {
+            let points = if weight > 0.0 { *points } else { [0.0; POINTS] };
+            points
+                .into_iter()
+                .filter(move |_| weight > 0.0)
+                .map(move |residual| (f64::from(residual), weight))
+        };
+        let product = weigh(self.points_of(product), parts.product_weight);
+        product.chain(weigh(&self.book_points, parts.book_weight))
+    }
+
+    /// What each level's coverage lacked on held-out tickets, in deviations.
+    pub fn shifts(&self) -> [f64; LEVELS.len()] {
+        self.shifts
     }
 
     /// Weighs the neighbours and measures each against its own level.

@@ -100,7 +100,7 @@ impl UpsellModel {
                 (choice, models, judged) = (other, others, judgement);
             }
         }
-        for other in choice.variants(&book) {
+        for other in Choice::variants(&book) {
             let other = other(choice);
             for model in &mut models {
                 model.choice = other;
@@ -162,6 +162,19 @@ impl UpsellModel {
         all.par_sort_unstable_by(f32::total_cmp);
         self.book_points = points(&all);
         self.product_points = std::sync::Arc::new(product_points);
+    }
+
+    /// The same choices and coverage shifts on another state of the book, such as an earlier one.
+    ///
+    /// Cost: 30 passes over the tickets × factors².
+    #[must_use]
+    pub fn refit(&self, book: &Book<'_>) -> Self {
+        Self {
+            shifts: self.shifts,
+            held_out: self.held_out,
+            held_out_loss: self.held_out_loss,
+            ..Self::with_choice(book, self.choice)
+        }
     }
 
     /// This model after some rows of the book changed or were added; `book` is the new one.
@@ -279,7 +292,7 @@ impl Choice {
     }
 
     /// Changes to try one after the other, each to what the ones before it left.
-    fn variants(&self, book: &Book<'_>) -> Vec<Box<dyn Fn(Self) -> Self + Sync>> {
+    fn variants(book: &Book<'_>) -> Vec<Box<dyn Fn(Self) -> Self + Sync>> {
         let mut variants: Vec<Box<dyn Fn(Self) -> Self + Sync>> = vec![
             Box::new(|choice| Self {
                 neighbours: choice.neighbours * 2,
@@ -408,7 +421,7 @@ fn priors(book: &Book<'_>) -> Vec<f64> {
     let mut priors = vec![0.0; products];
     let priced: Vec<(usize, f64, f64, f64)> = (0..products)
         .filter_map(|at| {
-            let price = (*book.list_prices_minor.get(at)?)?;
+            let price = book.products.get(at)?.list_price_minor?;
             let product = book.statistics.product(ProductNo(at as u32));
             let known = price > 0 && product.buyers > 0;
             known.then(|| {

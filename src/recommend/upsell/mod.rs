@@ -26,6 +26,8 @@ pub use estimate::{Evidence, LEVELS, Scratch, TicketEstimate};
 pub use factors::{Expectation, FactorRule, Factors, MOST_FACTORS};
 pub use fit::{Choice, UpsellModel};
 
+pub(crate) use estimate::MOST_LN;
+
 /// Spreads a number over 64 bits (splitmix64: Steele, Lea, Flood, OOPSLA 2014).
 pub(crate) fn mix(seed: u64) -> u64 {
     let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);

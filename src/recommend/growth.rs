@@ -1,0 +1,107 @@
+//! Which bought tickets grow: two rankings of one list.
+//!
+//! **Potential** is what a client like this one could spend, less what it spends: where to look
+//! for room. **Likely** is what the ticket is expected to become, less what it is: where growth
+//! comes by itself or with little help. They differ much; say which one is shown.
+
+use super::Recipe;
+use super::history::{BackTest, History, View};
+use super::least_squares;
+use super::upsell::UpsellModel;
+use crate::domain::{ClientNo, ProductNo};
+use crate::neighbours::Profiles;
+
+/// Days after which a purchase counts half in the decayed ticket.
+const HALF_LIFE_DAYS: f64 = 30.0;
+/// Columns of the blend.
+const COLUMNS: usize = 5;
+
+/// How one bought ticket may grow, in minor units a month.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Growth {
+    /// Who.
+    pub client: ClientNo,
+    /// What.
+    pub product: ProductNo,
+    /// The ticket now.
+    pub ticket: f64,
+    /// P80 of a client like this one, less the ticket; negative above it.
+    pub potential: f64,
+    /// Expected ticket over the next horizon, less the ticket.
+    pub likely: f64,
+}
+
+/// The weights of the blend that expects a ticket, all 0 or more.
+///
+/// In order: the ticket itself; the ticket of the last horizon; the ticket halved for every 30
+/// days since its last purchase; the P50 of a client like this one; the ticket times the root of
+/// the client's own trend.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GrowthModel {
+    /// One weight a column.
+    pub weights: [f64; COLUMNS],
+}
+
+impl GrowthModel {
+    /// Fits the blend on a back-test; without one, a ticket is expected to stay as it is.
+    ///
+    /// Cost: the rows × columns².
+    pub fn fit(back_test: &BackTest) -> Self {
+        if back_test.rows.is_empty() {
+            return Self {
+                weights: [1.0, 0.0, 0.0, 0.0, 0.0],
+            };
+        }
+        let rows: Vec<_> = back_test
+            .rows
+            .iter()
+            .map(|(view, later)| (columns(view), *later))
+            .collect();
+        Self {
+            weights: least_squares::non_negative(&rows),
+        }
+    }
+
+    /// The ticket expected over the next horizon, minor units a month.
+    pub fn expect(&self, view: &View) -> f64 {
+        let columns = columns(view);
+        self.weights.iter().zip(columns).map(|(w, x)| w * x).sum()
+    }
+
+    /// Both rankings' figures for every bought ticket, by client, then product.
+    ///
+    /// Cost: that of [`History::views`].
+    pub fn growth(
+        &self,
+        history: &History<'_>,
+        profiles: &Profiles,
+        recipe: &Recipe,
+        model: &UpsellModel,
+    ) -> Vec<Growth> {
+        let views = history.views(profiles, recipe, model);
+        views.iter().map(|view| self.of_view(view)).collect()
+    }
+
+    /// Both rankings' figures for one ticket.
+    pub fn of_view(&self, view: &View) -> Growth {
+        let potential = view.estimate.map_or(view.ticket, |estimate| estimate.q80);
+        Growth {
+            client: view.client,
+            product: view.product,
+            ticket: view.ticket,
+            potential: potential - view.ticket,
+            likely: self.expect(view) - view.ticket,
+        }
+    }
+}
+
+fn columns(view: &View) -> [f64; COLUMNS] {
+    let like_it = view.estimate.map_or(view.ticket, |estimate| estimate.q50);
+    [
+        view.ticket,
+        view.recent_ticket,
+        view.ticket * 0.5_f64.powf(view.age_days / HALF_LIFE_DAYS),
+        like_it,
+        view.ticket * (view.trend / 2.0).clamp(-5.0, 5.0).exp(),
+    ]
+}
