@@ -3,7 +3,20 @@
 //! See ARCHITECTURE.md for the map of the rooms. Dependencies point one way:
 //! `cli`, `server` → `engine` → `store`, `pipeline` → `recommend` → `neighbours` → `matrix` → `domain`.
 
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)
+)]
+
+pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod engine;
+pub mod evaluate;
 pub mod matrix;
 pub mod neighbours;
+pub mod pipeline;
 pub mod recommend;
+pub mod server;
+pub mod store;
+pub mod wire;

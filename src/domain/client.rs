@@ -11,6 +11,9 @@ pub const MAX_ATTRIBUTES: usize = 64;
 /// The most products that may be excluded for a client.
 pub const MAX_EXCLUDED_PRODUCTS: usize = 1_000;
 
+/// The most bytes that a client's record may take, ids and texts together.
+pub const MAX_CLIENT_BYTES: usize = 16 * 1024;
+
 /// One fact about a client: sector, region, staff.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Attribute {
@@ -33,6 +36,25 @@ pub struct Client {
     pub attributes: BTreeMap<Text, Attribute>,
     /// Products that are never offered to it.
     pub excluded_products: BTreeSet<ProductId>,
+}
+
+impl Client {
+    /// What the record takes, in bytes, ids and texts together.
+    pub fn size_bytes(&self) -> usize {
+        let attribute = |(name, value): (&Text, &Attribute)| {
+            name.as_str().len()
+                + match value {
+                    Attribute::Text(text) => text.as_str().len(),
+                    Attribute::Number(_) => size_of::<f64>(),
+                }
+        };
+        let excluded = self.excluded_products.iter().map(|id| id.as_str().len());
+        self.id.as_str().len()
+            + self.name.as_str().len()
+            + self.owner.as_str().len()
+            + self.attributes.iter().map(attribute).sum::<usize>()
+            + excluded.sum::<usize>()
+    }
 }
 
 /// What happened with a client on a day, other than a sale.

@@ -5,6 +5,7 @@
 
 mod client;
 mod day;
+mod history;
 mod ids;
 mod money;
 mod opportunity;
@@ -14,11 +15,17 @@ mod receipt;
 mod sale;
 mod share;
 mod text;
+mod violation;
 
 pub use client::{
-    Attribute, Client, ClientEvent, ClientEventKind, MAX_ATTRIBUTES, MAX_EXCLUDED_PRODUCTS,
+    Attribute, Client, ClientEvent, ClientEventKind, MAX_ATTRIBUTES, MAX_CLIENT_BYTES,
+    MAX_EXCLUDED_PRODUCTS,
 };
 pub use day::{DAYS_PER_MONTH, Day, DayError, Month};
+pub use history::{
+    Block, BlockChange, Bucket, BucketChange, BucketKey, History, HistoryError, MAX_BLOCK_BYTES,
+    Slot,
+};
 pub use ids::{
     ClientId, ClientNo, IdError, MAX_ID_BYTES, PortfolioId, PortfolioNo, ProductId, ProductNo,
     RequestId, SaleId,
@@ -28,6 +35,7 @@ pub use opportunity::{Kind, Opportunity, Shortfall};
 pub use portfolio::{Language, Period, Portfolio, WindowError, WindowMonths};
 pub use product::Product;
 pub use receipt::{NeighbourEvidence, PseudoObservation, QuantileReceipt};
-pub use sale::{MAX_AMOUNT_MINOR, MAX_QUANTITY_MILLI, Sale};
+pub use sale::{MAX_AMOUNT_MINOR, MAX_QUANTITY_MILLI};
 pub use share::{Share, ShareError};
 pub use text::{MAX_TEXT_BYTES, Text, TextError};
+pub use violation::Violation;

@@ -6,10 +6,12 @@
 //!
 //! This room knows tickets and attributes; what follows from a neighbourhood is `recommend`'s.
 
+mod cosine;
 mod profiles;
 mod search;
 mod subject;
 
+pub use cosine::{CosineIndex, CosineSearch, Similar};
 pub use profiles::{Profile, Profiles};
 pub use search::{Buyers, DistanceRule, Neighbour, Reach, Search};
 pub use subject::Subject;

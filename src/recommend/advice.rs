@@ -1,6 +1,6 @@
-//! What to offer one client: both kinds of opportunity in one list.
+//! What to offer one client: upsell, and how offers are judged fit to publish.
 
-use super::upsell::{Scratch, TicketEstimate, UpsellModel};
+use super::upsell::TicketEstimate;
 use super::{Book, SuccessModel, round_minor};
 use crate::domain::{ClientNo, Kind, Opportunity, ProductNo, Shortfall};
 use crate::matrix::Cell;
@@ -18,59 +18,9 @@ pub struct Advice {
     pub shortfalls: Vec<Shortfall>,
 }
 
-/// The seam to whatever estimates what a client would newly buy.
-pub trait CrossSell: Sync {
-    /// Opportunities of kind [`Kind::CrossSell`] for the subject of the last
-    /// [`UpsellModel::begin`] on `scratch`, and why some are missing.
-    fn offers(
-        &self,
-        book: &Book<'_>,
-        upsell: &UpsellModel,
-        subject: &Subject<'_>,
-        scratch: &mut Scratch,
-    ) -> Advice;
-}
-
-/// What to offer one subject.
-///
-/// Takes the subject on ([`UpsellModel::begin`]) itself. Cost: the postings of its products,
-/// twice, and what `cross_sell` says.
-pub fn recommend(
-    book: &Book<'_>,
-    upsell: &UpsellModel,
-    success: &SuccessModel,
-    cross_sell: Option<&dyn CrossSell>,
-    subject: &Subject<'_>,
-    scratch: &mut Scratch,
-) -> Advice {
-    upsell.begin(book, subject, scratch);
-    let mut advice = Advice::default();
-    advice.shortfalls.extend(ignorance(book, subject));
-    let mut offers = Vec::new();
-    for cell in subject.cells {
-        let estimate = upsell.estimate(book, subject, cell.product, scratch);
-        match estimate.filter(|estimate| is_publishable(book, estimate)) {
-            None => advice.shortfalls.push(Shortfall::TooFewNeighbours),
-            Some(estimate) => offers.extend(offer(book, success, subject, cell, &estimate)),
-        }
-    }
-    if !subject.cells.is_empty() && !success.is_calibrated() {
-        advice.shortfalls.push(Shortfall::Uncalibrated);
-    }
-    advice.take(offers, book.recipe.offer.per_client);
-    if let Some(cross_sell) = cross_sell {
-        let more = cross_sell.offers(book, upsell, subject, scratch);
-        advice.shortfalls.extend(more.shortfalls);
-        advice.take(more.opportunities, book.recipe.offer.per_client);
-    }
-    advice.shortfalls.sort_unstable();
-    advice.shortfalls.dedup();
-    advice
-}
-
 impl Advice {
     /// Adds the first `most` of some offers by priority.
-    fn take(&mut self, mut offers: Vec<Opportunity>, most: usize) {
+    pub(super) fn take(&mut self, mut offers: Vec<Opportunity>, most: usize) {
         offers.sort_unstable_by(|a, b| {
             b.priority_minor
                 .total_cmp(&a.priority_minor)
@@ -87,7 +37,7 @@ pub(super) fn is_publishable(book: &Book<'_>, estimate: &TicketEstimate) -> bool
 }
 
 /// What is not known of the subject or of the book.
-fn ignorance(book: &Book<'_>, subject: &Subject<'_>) -> Option<Shortfall> {
+pub(super) fn ignorance(book: &Book<'_>, subject: &Subject<'_>) -> Option<Shortfall> {
     let least = book.recipe.upsell.least_effective_neighbours;
     if (book.matrix.clients() as f64) < least {
         Some(Shortfall::TooFewClients)
@@ -101,9 +51,9 @@ fn ignorance(book: &Book<'_>, subject: &Subject<'_>) -> Option<Shortfall> {
 }
 
 /// The upsell of one ticket, if it gains enough to be worth an offer.
-fn offer(
+pub(super) fn upsell_offer(
     book: &Book<'_>,
-    success: &SuccessModel,
+    success: SuccessModel,
     subject: &Subject<'_>,
     cell: &Cell,
     estimate: &TicketEstimate,
@@ -130,7 +80,7 @@ fn offer(
         gain_minor,
         probability,
         score: 100.0 * (1.0 - estimate.standing),
-        priority_minor: book.priority_minor(product, probability, gain_minor),
+        priority_minor: book.priority_minor(product, probability, gain_minor as f64),
         neighbours: estimate.neighbours,
         neighbours_buying: estimate.neighbours,
     })

@@ -39,9 +39,8 @@ impl Book<'_> {
     }
 
     /// Expected value of working an opportunity, in minor units:
-    /// `probability × gain × margin − contact cost`.
-    pub fn priority_minor(&self, product: ProductNo, probability: f64, gain_minor: i64) -> f64 {
-        probability * gain_minor as f64 * self.margin_rate(product)
-            - self.recipe.offer.contact_cost_minor
+    /// `probability × value × margin − contact cost`.
+    pub fn priority_minor(&self, product: ProductNo, probability: f64, value_minor: f64) -> f64 {
+        probability * value_minor * self.margin_rate(product) - self.recipe.offer.contact_cost_minor
     }
 }

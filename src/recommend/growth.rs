@@ -4,12 +4,11 @@
 //! for room. **Likely** is what the ticket is expected to become, less what it is: where growth
 //! comes by itself or with little help. They differ much; say which one is shown.
 
-use super::Recipe;
+use super::Book;
 use super::history::{BackTest, History, View};
 use super::least_squares;
 use super::upsell::UpsellModel;
 use crate::domain::{ClientNo, ProductNo};
-use crate::neighbours::Profiles;
 
 /// Days after which a purchase counts half in the decayed ticket.
 const HALF_LIFE_DAYS: f64 = 30.0;
@@ -74,11 +73,10 @@ impl GrowthModel {
     pub fn growth(
         &self,
         history: &History<'_>,
-        profiles: &Profiles,
-        recipe: &Recipe,
+        book: &Book<'_>,
         model: &UpsellModel,
     ) -> Vec<Growth> {
-        let views = history.views(profiles, recipe, model);
+        let views = history.views(book, model, usize::MAX);
         views.iter().map(|view| self.of_view(view)).collect()
     }
 

@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::upsell::{Scratch, TicketEstimate, UpsellModel};
-use super::{Book, Recipe};
+use super::Book;
+use super::upsell::{Scratch, TicketEstimate, UpsellModel, mix};
 use crate::domain::{ClientNo, DAYS_PER_MONTH, Day, ProductNo};
 use crate::matrix::{Cell, PurchaseLog, Statistics, TicketMatrix};
-use crate::neighbours::{Profiles, Subject};
+use crate::neighbours::Subject;
 
 /// Money a month under this many minor units counts as none.
 const LEAST_TICKET: f64 = 0.5;
@@ -43,7 +43,17 @@ pub struct View {
     pub estimate: Option<TicketEstimate>,
 }
 
-impl History<'_> {
+impl<'a> History<'a> {
+    /// All purchases before `as_of`.
+    pub fn of(log: &'a PurchaseLog, as_of: Day, horizon_days: u32) -> Self {
+        Self {
+            log,
+            first: log.days().map_or(as_of, |days| days.0),
+            last: as_of.plus(-1),
+            horizon_days,
+        }
+    }
+
     /// The same purchases as they stood one horizon earlier.
     #[must_use]
     pub fn earlier(&self) -> Self {
@@ -107,23 +117,24 @@ impl History<'_> {
         TicketMatrix::from_rows(self.log.products(), rows)
     }
 
-    /// Every bought ticket with what was known of it on the last day, by client, then product.
+    /// Bought tickets with what was known of them on the last day, by client, then product: about
+    /// `most` of them, those of whole clients taken by a hash of their number.
     ///
     /// `model` gives the choices; its figures are fitted anew to the tickets of that day. Cost:
     /// the purchases, one fit, and one estimate a ticket.
-    pub fn views(&self, profiles: &Profiles, recipe: &Recipe, model: &UpsellModel) -> Vec<View> {
+    pub fn views(&self, book: &Book<'_>, model: &UpsellModel, most: usize) -> Vec<View> {
         let matrix = self.matrix();
         let statistics = Statistics::of(&matrix);
         let book = Book {
             matrix: &matrix,
             statistics: &statistics,
-            profiles,
-            products: &[],
-            recipe,
+            ..*book
         };
         let model = model.refit(&book);
+        let share = most as f64 / matrix.tickets().max(1) as f64;
         (0..matrix.clients() as u32)
             .into_par_iter()
+            .filter(|&client| mix(u64::from(client)) as f64 / u64::MAX as f64 <= share)
             .map_init(Scratch::default, |scratch, client| {
                 self.client_views(&book, &model, ClientNo(client), scratch)
             })
@@ -189,16 +200,11 @@ impl BackTest {
     /// Runs a back-test; empty where the history is shorter than two horizons.
     ///
     /// Cost: that of [`History::views`] on the earlier state, and the purchases once more.
-    pub fn of(
-        history: &History<'_>,
-        profiles: &Profiles,
-        recipe: &Recipe,
-        model: &UpsellModel,
-    ) -> Self {
+    pub fn of(history: &History<'_>, book: &Book<'_>, model: &UpsellModel, most: usize) -> Self {
         if !history.has_back_test() {
             return Self::default();
         }
-        let views = history.earlier().views(profiles, recipe, model);
+        let views = history.earlier().views(book, model, most);
         let mut rows = Vec::with_capacity(views.len());
         let mut after: (Option<ClientNo>, Vec<Cell>) = (None, Vec::new());
         for view in views {

@@ -4,8 +4,11 @@
 //! and a recipe. The same input gives the same bytes, whatever the number of threads. Where the
 //! data is too thin for a figure, there is none, and the answer says why.
 
+pub mod adoption;
 mod advice;
+mod advisor;
 mod book;
+mod cross_sell;
 pub mod growth;
 pub mod history;
 mod least_squares;
@@ -17,10 +20,11 @@ mod similar;
 mod success;
 pub mod upsell;
 
-pub use advice::{Advice, CrossSell, NOBODY, recommend};
+pub use advice::{Advice, NOBODY};
+pub use advisor::{Advisor, PriorityReceipt, ProbabilityReceipt, Receipt, Scratch, TicketReceipt};
 pub use book::{Book, ProductTraits};
-pub use reason::{ReasonNames, reason};
+pub use reason::reason;
 pub use receipt::{recompute, round_minor};
 pub use recipe::{OfferRecipe, Parameter, Parameters, Recipe, RecipeError, UpsellRecipe};
-pub use similar::{SimilarClient, similar};
+pub use similar::SimilarClient;
 pub use success::{SuccessModel, SuccessReceipt, SuccessTerm};

@@ -6,6 +6,8 @@ use serde::Deserialize;
 
 use crate::domain::Text;
 
+use super::adoption::AdoptionRecipe;
+
 /// The recipe that the binary carries.
 const STANDARD: &str = include_str!("../../models/standard/recipe.toml");
 
@@ -168,6 +170,8 @@ pub struct Recipe {
     pub offer: OfferRecipe,
     /// How the potential ticket is estimated.
     pub upsell: UpsellRecipe,
+    /// How adoption is estimated.
+    pub adoption: AdoptionRecipe,
     parameters: Parameters,
 }
 
@@ -202,6 +206,7 @@ impl Recipe {
         Ok(Self {
             offer: OfferRecipe::of(&parameters)?,
             upsell: UpsellRecipe::of(&parameters)?,
+            adoption: AdoptionRecipe::of(&parameters)?,
             parameters,
         })
     }

@@ -35,10 +35,12 @@ pub struct SuccessTerm {
     pub coefficient: f64,
 }
 
-/// A probability taken apart: `1 / (1 + exp(-(sum of coefficient × value)))`.
+/// A probability taken apart: `1 / (1 + exp(-(intercept + sum of coefficient × value)))`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SuccessReceipt {
-    /// The terms, the constant first.
+    /// The constant.
+    pub intercept: f64,
+    /// The terms.
     pub terms: Vec<SuccessTerm>,
     /// Whether they were fitted to the book's own history.
     pub is_calibrated: bool,
@@ -49,6 +51,7 @@ impl SuccessReceipt {
     pub fn recompute(&self) -> f64 {
         let terms = self.terms.iter();
         let dot: f64 = terms.map(|term| term.coefficient * term.value).sum();
+        let dot = self.intercept + dot;
         (1.0 / (1.0 + (-dot.clamp(-30.0, 30.0)).exp())).clamp(1e-6, 1.0 - 1e-6)
     }
 }
@@ -102,7 +105,8 @@ impl SuccessModel {
             coefficient: self.weights[at],
         };
         SuccessReceipt {
-            terms: (0..TERMS.len()).map(term).collect(),
+            intercept: self.weights[0],
+            terms: (1..TERMS.len()).map(term).collect(),
             is_calibrated: self.is_calibrated,
         }
     }

@@ -1,0 +1,25 @@
+//! Generates the gRPC code from `proto/`, without a `protoc` on the machine.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::{env, fs};
+
+use prost::Message;
+
+const FILES: [&str; 4] = [
+    "carteira/v1/portfolio.proto",
+    "carteira/v1/catalog.proto",
+    "carteira/v1/ticket.proto",
+    "carteira/v1/recommendation.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(FILES, ["proto"])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("carteira.binpb"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .btree_map(".")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Batches on their way to the server, in the order of the file.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::anyhow;
+use indicatif::ProgressBar;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+use super::rejects::Rejects;
+use super::sales::Read;
+use super::{Context, Outcome};
+use crate::cli::connect::explain;
+use crate::wire::v1;
+use crate::wire::v1::ticket_service_client::TicketServiceClient;
+
+/// Rows of one request, and the name that it has in every run.
+pub(super) struct Batch {
+    pub(super) request_id: String,
+    pub(super) items: Items,
+}
+
+/// Rows of one request.
+pub(super) enum Items {
+    /// Dated sales.
+    Sales(Vec<v1::Sale>),
+    /// Tickets without a date, by (client, product).
+    Tickets(Vec<v1::TicketToSet>, HashMap<(String, String), usize>),
+}
+
+impl Items {
+    /// No rows yet.
+    pub(super) fn new(dated: bool) -> Self {
+        match dated {
+            true => Self::Sales(Vec::new()),
+            false => Self::Tickets(Vec::new(), HashMap::new()),
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Sales(sales) => sales.len(),
+            Self::Tickets(tickets, _) => tickets.len(),
+        }
+    }
+
+    /// Adds a sale.
+    pub(super) fn sale(&mut self, sale: v1::Sale) {
+        if let Self::Sales(sales) = self {
+            sales.push(sale);
+        }
+    }
+
+    /// Adds a ticket. A ticket is one figure, so a second one of the same pair cannot be right.
+    pub(super) fn ticket(
+        &mut self,
+        client: &str,
+        product: &str,
+        ticket_minor: i64,
+    ) -> Result<(), String> {
+        let Self::Tickets(tickets, places) = self else {
+            return Ok(());
+        };
+        if ticket_minor < 0 {
+            return Err("a ticket cannot be negative".into());
+        }
+        let pair = (client.to_owned(), product.to_owned());
+        if places.contains_key(&pair) {
+            return Err(format!(
+                "the ticket of the client '{client}' and the product '{product}' stands in the file already"
+            ));
+        }
+        places.insert(pair, tickets.len());
+        tickets.push(v1::TicketToSet {
+            client_id: client.to_owned(),
+            product_id: product.to_owned(),
+            ticket_minor,
+        });
+        Ok(())
+    }
+}
+
+/// Sends dated sales as one stream; the server answers each batch once it is durable.
+pub(super) async fn send_sales(
+    context: &Context<'_>,
+    path: &Path,
+    channel: Channel,
+    mut batches: mpsc::Receiver<Read>,
+    rejects: &mut Rejects,
+    bar: &ProgressBar,
+) -> anyhow::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let (requests, stream) = mpsc::channel::<v1::StreamSalesRequest>(4);
+    let mut service = TicketServiceClient::new(channel);
+    let mut answers = service
+        .stream_sales(ReceiverStream::new(stream))
+        .await
+        .map_err(|status| explain(&status))?
+        .into_inner();
+    let mut waiting = std::collections::VecDeque::new();
+    let mut requests = Some(requests);
+    loop {
+        tokio::select! {
+            read = batches.recv(), if requests.is_some() && waiting.len() < 8 => match read {
+                None => requests = None,
+                Some(Read::Bad(row)) => {
+                    outcome.rejected += 1;
+                    rejects.add(path, &row)?;
+                }
+                Some(Read::Nothing) => outcome.nothing += 1,
+                Some(Read::Batch(Batch { request_id, items: Items::Sales(sales) })) => {
+                    let amount: i128 = sales.iter().map(|sale| i128::from(sale.amount_minor)).sum();
+                    waiting.push_back((sales.len() as u64, amount));
+                    let request = v1::StreamSalesRequest {
+                        portfolio_id: context.portfolio.to_owned(),
+                        sales,
+                        currency: context.currency.to_string(),
+                        request_id,
+                    };
+                    if let Some(requests) = &requests
+                        && requests.send(request).await.is_err()
+                    {
+                        // The answers say why the stream ended.
+                        waiting.push_back((0, 0));
+                    }
+                }
+                Some(Read::Batch(_)) => {}
+            },
+            answer = answers.next() => match answer {
+                None if requests.is_none() && waiting.is_empty() => return Ok(outcome),
+                None => return Err(anyhow!("the server ended the stream early; run the same command again: what came in is not counted twice")),
+                Some(Err(status)) => {
+                    return Err(explain(&status).context("the import stopped; run the same command again to go on where it stopped"));
+                }
+                Some(Ok(answer)) => {
+                    if let Some((rows, amount)) = waiting.pop_front() {
+                        outcome.accepted += rows;
+                        outcome.amount_minor += amount;
+                        if answer.repeated {
+                            outcome.repeated += rows;
+                        }
+                        bar.inc(rows);
+                    }
+                }
+            },
+        }
+    }
+}
+
+/// Sets tickets, batch by batch. Setting the same tickets again changes nothing.
+pub(super) async fn send_tickets(
+    context: &Context<'_>,
+    path: &Path,
+    channel: Channel,
+    mut batches: mpsc::Receiver<Read>,
+    rejects: &mut Rejects,
+    bar: &ProgressBar,
+) -> anyhow::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let mut service = TicketServiceClient::new(channel);
+    while let Some(read) = batches.recv().await {
+        match read {
+            Read::Bad(row) => {
+                outcome.rejected += 1;
+                rejects.add(path, &row)?;
+            }
+            Read::Nothing => outcome.nothing += 1,
+            Read::Batch(Batch {
+                request_id,
+                items: Items::Tickets(tickets, _),
+            }) => {
+                let rows = tickets.len() as u64;
+                outcome.amount_minor += tickets
+                    .iter()
+                    .map(|ticket| i128::from(ticket.ticket_minor))
+                    .sum::<i128>();
+                let request = v1::SetTicketsRequest {
+                    portfolio_id: context.portfolio.to_owned(),
+                    tickets,
+                    currency: context.currency.to_string(),
+                    request_id,
+                };
+                service
+                    .set_tickets(request)
+                    .await
+                    .map_err(|status| explain(&status))?;
+                outcome.accepted += rows;
+                bar.inc(rows);
+            }
+            Read::Batch(_) => {}
+        }
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,81 @@
+//! The commands: one file each. Those that need a server speak gRPC to it like any other client.
+
+mod connect;
+mod demo;
+mod evaluate;
+mod explain;
+mod export;
+mod folder;
+mod import;
+mod language;
+mod output;
+mod pipeline;
+mod portfolios;
+mod recommend;
+mod rows;
+mod serve;
+mod similar;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Tells a B2B supplier whom to sell more to.
+#[derive(Debug, Parser)]
+#[command(name = "carteira", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Demo(demo::Args),
+    Import(import::Args),
+    Portfolios(portfolios::Args),
+    Recommend(recommend::Args),
+    Pipeline(pipeline::Args),
+    Explain(explain::Args),
+    Similar(similar::Args),
+    Export(export::Args),
+    Evaluate(evaluate::Args),
+    Check(folder::CheckArgs),
+    Backup(folder::BackupArgs),
+    Restore(folder::RestoreArgs),
+    Compact(folder::CompactArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Cli {
+    /// Runs the command that was given.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(args) => serve::run(&args),
+            Command::Demo(args) => demo::run(&args),
+            Command::Import(args) => import::run(&args),
+            Command::Portfolios(args) => portfolios::run(&args),
+            Command::Recommend(args) => recommend::run(&args),
+            Command::Pipeline(args) => pipeline::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Similar(args) => similar::run(&args),
+            Command::Export(args) => export::run(&args),
+            Command::Evaluate(args) => evaluate::run(&args),
+            Command::Check(args) => folder::check(&args),
+            Command::Backup(args) => folder::backup(&args),
+            Command::Restore(args) => folder::restore(&args),
+            Command::Compact(args) => folder::compact(&args),
+            Command::Completions { shell } => {
+                clap_complete::generate(
+                    shell,
+                    &mut Self::command(),
+                    "carteira",
+                    &mut std::io::stdout(),
+                );
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! `carteira pipeline`: the prioritised list, filtered.
+
+use anyhow::{Context, bail};
+
+use super::connect::{PortfolioArgs, block_on, explain};
+use super::language::LanguageArg;
+use super::output::{self, Output};
+use super::rows;
+use crate::domain::Currency;
+use crate::wire::v1;
+use crate::wire::v1::portfolio_service_client::PortfolioServiceClient;
+use crate::wire::v1::recommendation_service_client::RecommendationServiceClient;
+
+/// What the list is ordered by.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub enum OrderArg {
+    /// Expected value of working it
+    #[default]
+    Priority,
+    /// Gain
+    Gain,
+    /// Probability of success
+    Probability,
+}
+
+/// Kinds of offers.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum KindArg {
+    /// More of what a client buys
+    Upsell,
+    /// What it does not buy but would
+    CrossSell,
+}
+
+/// Which opportunities.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct FilterArgs {
+    /// Only this kind; may be repeated
+    #[arg(long, value_enum)]
+    pub kind: Vec<KindArg>,
+    /// Only this product, by id; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub product: Vec<String>,
+    /// Only products of this category; may be repeated
+    #[arg(long)]
+    pub category: Vec<String>,
+    /// Only clients of this owner; may be repeated
+    #[arg(long)]
+    pub owner: Vec<String>,
+    /// Only this client, by id; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub client: Vec<String>,
+    /// Only clients with this attribute: name=value, name>=number or name<=number; may be repeated
+    #[arg(long, value_name = "CONDITION")]
+    pub attribute: Vec<String>,
+    /// Only gains of at least this much, in whole units such as 1000.00
+    #[arg(long, value_name = "AMOUNT")]
+    pub min_gain: Option<String>,
+    /// Only probabilities of at least this, 0 to 1
+    #[arg(long, value_name = "P")]
+    pub min_probability: Option<f64>,
+    /// What to order by, best first
+    #[arg(long, value_enum, default_value = "priority")]
+    pub order: OrderArg,
+}
+
+/// Print the opportunities of all clients, in the order in which to work them.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub portfolio: PortfolioArgs,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: u64,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    #[command(flatten)]
+    pub language: LanguageArg,
+    /// How to print
+    #[arg(long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let (opportunities, currency) = block_on(fetch(
+        &args.portfolio,
+        &args.filter,
+        args.language,
+        args.limit,
+    ))?;
+    let values: Vec<_> = opportunities
+        .iter()
+        .map(|row| rows::opportunity(row, currency.code()))
+        .collect();
+    output::rows(args.output, &rows::OPPORTUNITY, &values, Some(currency))?;
+    if values.is_empty() && args.output == Output::Table {
+        eprintln!(
+            "no opportunity meets the conditions; `carteira recommend` says why a client has none"
+        );
+    }
+    Ok(())
+}
+
+/// Opportunities as the server streams them.
+pub async fn fetch(
+    portfolio: &PortfolioArgs,
+    filter: &FilterArgs,
+    language: LanguageArg,
+    limit: u64,
+) -> anyhow::Result<(Vec<v1::Opportunity>, Currency)> {
+    let channel = portfolio.server.connect().await?;
+    let currency = currency(&portfolio.portfolio, channel.clone()).await?;
+    let order = match filter.order {
+        OrderArg::Priority => v1::OpportunityOrder::Priority,
+        OrderArg::Gain => v1::OpportunityOrder::Gain,
+        OrderArg::Probability => v1::OpportunityOrder::Probability,
+    };
+    let request = v1::StreamOpportunitiesRequest {
+        portfolio_id: portfolio.portfolio.clone(),
+        filter: Some(filter.to_wire(currency)?),
+        order: order.into(),
+        limit,
+        language: language.to_wire(),
+    };
+    let mut service = RecommendationServiceClient::new(channel);
+    let mut stream = service
+        .stream_opportunities(request)
+        .await
+        .map_err(|status| explain(&status))?
+        .into_inner();
+    let mut opportunities = Vec::new();
+    while let Some(message) = stream.message().await.map_err(|status| explain(&status))? {
+        opportunities.extend(message.opportunities);
+    }
+    Ok((opportunities, currency))
+}
+
+/// A portfolio's currency.
+pub async fn currency(
+    portfolio: &str,
+    channel: tonic::transport::Channel,
+) -> anyhow::Result<Currency> {
+    let request = v1::GetPortfolioRequest {
+        portfolio_id: portfolio.to_owned(),
+    };
+    let answer = PortfolioServiceClient::new(channel)
+        .get_portfolio(request)
+        .await;
+    let code = answer
+        .map_err(|status| explain(&status))?
+        .into_inner()
+        .portfolio
+        .unwrap_or_default()
+        .currency;
+    Currency::parse(&code)
+        .map_err(|error| anyhow::anyhow!("the server names a currency that {error}: '{code}'"))
+}
+
+impl FilterArgs {
+    fn to_wire(&self, currency: Currency) -> anyhow::Result<v1::OpportunityFilter> {
+        use super::import::{Decimal, scaled};
+        let kind = |kind: &KindArg| match kind {
+            KindArg::Upsell => v1::OpportunityKind::Upsell.into(),
+            KindArg::CrossSell => v1::OpportunityKind::CrossSell.into(),
+        };
+        let min_gain_minor = match &self.min_gain {
+            None => 0,
+            Some(raw) => scaled(raw, Decimal::Point, currency.digits()).map_err(|error| {
+                anyhow::anyhow!("--min-gain '{raw}' {error}; write it like 1000.00")
+            })?,
+        };
+        Ok(v1::OpportunityFilter {
+            kinds: self.kind.iter().map(kind).collect(),
+            product_ids: self.product.clone(),
+            categories: self.category.clone(),
+            owners: self.owner.clone(),
+            client_ids: self.client.clone(),
+            attributes: attributes(&self.attribute)?,
+            min_gain_minor,
+            min_probability: self.min_probability.unwrap_or(0.0),
+        })
+    }
+}
+
+/// Conditions on attributes; several `name=value` of one name are alternatives.
+fn attributes(conditions: &[String]) -> anyhow::Result<Vec<v1::AttributeFilter>> {
+    let mut filters: Vec<v1::AttributeFilter> = Vec::new();
+    let mut of = |name: &str| -> usize {
+        let name = name.trim();
+        let at = filters
+            .iter()
+            .position(|filter| filter.name == name)
+            .unwrap_or(filters.len());
+        if at == filters.len() {
+            filters.push(v1::AttributeFilter {
+                name: name.to_owned(),
+                ..v1::AttributeFilter::default()
+            });
+        }
+        at
+    };
+    let mut edits = Vec::new();
+    for condition in conditions {
+        if let Some((name, number)) = condition.split_once(">=") {
+            edits.push((of(name), Some(number), None, None));
+        } else if let Some((name, number)) = condition.split_once("<=") {
+            edits.push((of(name), None, Some(number), None));
+        } else if let Some((name, value)) = condition.split_once('=') {
+            edits.push((of(name), None, None, Some(value)));
+        } else {
+            bail!(
+                "--attribute '{condition}' is no condition; write name=value, name>=number or name<=number"
+            );
+        }
+    }
+    let number = |raw: &str| {
+        raw.trim()
+            .parse::<f64>()
+            .with_context(|| format!("'{raw}' in --attribute is not a number"))
+    };
+    for (at, min, max, value) in edits {
+        let filter = &mut filters[at];
+        if let Some(min) = min {
+            filter.min = Some(number(min)?);
+        }
+        if let Some(max) = max {
+            filter.max = Some(number(max)?);
+        }
+        filter
+            .values
+            .extend(value.map(|value| value.trim().to_owned()));
+    }
+    Ok(filters)
+}

@@ -1,0 +1,156 @@
+//! Answers of the server as JSON values, the same in every command.
+
+use serde_json::{Value, json};
+
+use super::output::Column;
+use crate::wire::v1;
+
+const fn column(field: &'static str, title: &'static str) -> Column {
+    Column {
+        field,
+        title,
+        money: false,
+    }
+}
+
+const fn money(field: &'static str, title: &'static str) -> Column {
+    Column {
+        field,
+        title,
+        money: true,
+    }
+}
+
+/// Columns of a list of opportunities.
+pub const OPPORTUNITY: [Column; 20] = [
+    column("kind", "kind"),
+    column("client_id", "client"),
+    column("client_name", ""),
+    column("owner", "owner"),
+    column("product_id", ""),
+    column("product_name", "product"),
+    column("category", ""),
+    money("current_ticket_minor", "current"),
+    money("potential_ticket_minor", "potential"),
+    money("gain_minor", "gain"),
+    money("low_ticket_minor", ""),
+    money("expected_ticket_minor", ""),
+    money("high_ticket_minor", ""),
+    column("probability", "probability"),
+    column("score", ""),
+    money("priority_minor", "priority"),
+    column("neighbours", ""),
+    column("neighbours_buying", ""),
+    column("currency", ""),
+    column("reason", ""),
+];
+
+/// Columns of one client's opportunities.
+pub const OF_CLIENT: [Column; 7] = [
+    column("kind", "kind"),
+    column("product_name", "product"),
+    money("current_ticket_minor", "current"),
+    money("potential_ticket_minor", "potential"),
+    money("gain_minor", "gain"),
+    column("probability", "probability"),
+    column("reason", "why"),
+];
+
+/// Columns of a list of tickets.
+pub const TICKET: [Column; 6] = [
+    column("client_id", "client"),
+    column("product_id", "product"),
+    money("ticket_minor", "ticket"),
+    money("sales_amount_minor", "sales"),
+    column("last_sale_date", "last sale"),
+    column("set", "set"),
+];
+
+/// Columns of a list of similar clients.
+pub const SIMILAR: [Column; 5] = [
+    column("client_id", "client"),
+    column("name", "name"),
+    column("similarity", "similarity"),
+    column("common_products", "common products"),
+    column("size_ratio", "size"),
+];
+
+/// An opportunity, with the currency of its list.
+pub fn opportunity(row: &v1::Opportunity, currency: &str) -> Value {
+    let kind = match row.kind() {
+        v1::OpportunityKind::Upsell => "upsell",
+        v1::OpportunityKind::CrossSell => "cross_sell",
+        v1::OpportunityKind::Unspecified => "",
+    };
+    json!({
+        "client_id": row.client_id,
+        "client_name": row.client_name,
+        "owner": row.owner,
+        "product_id": row.product_id,
+        "product_name": if row.product_name.is_empty() { &row.product_id } else { &row.product_name },
+        "category": row.category,
+        "kind": kind,
+        "current_ticket_minor": row.current_ticket_minor,
+        "potential_ticket_minor": row.potential_ticket_minor,
+        "gain_minor": row.gain_minor,
+        "low_ticket_minor": row.low_ticket_minor,
+        "expected_ticket_minor": row.expected_ticket_minor,
+        "high_ticket_minor": row.high_ticket_minor,
+        "probability": row.probability,
+        "score": row.score,
+        "priority_minor": row.priority_minor,
+        "neighbours": row.neighbours,
+        "neighbours_buying": row.neighbours_buying,
+        "currency": currency,
+        "reason": row.reason,
+    })
+}
+
+/// The answer for one client.
+pub fn recommendation(answer: &v1::RecommendForClientResponse) -> Value {
+    let rows = |rows: &[v1::Opportunity]| -> Vec<Value> {
+        rows.iter()
+            .map(|row| opportunity(row, &answer.currency))
+            .collect()
+    };
+    json!({
+        "client_id": answer.client_id,
+        "currency": answer.currency,
+        "upsell": rows(&answer.upsell),
+        "upsell_total_minor": answer.upsell_total_minor,
+        "cross_sell": rows(&answer.cross_sell),
+        "cross_sell_total_minor": answer.cross_sell_total_minor,
+        "notices": notices(&answer.notices),
+        "sequence": answer.sequence,
+    })
+}
+
+/// Reasons for fewer figures.
+pub fn notices(notices: &[v1::Notice]) -> Value {
+    let notice =
+        |notice: &v1::Notice| json!({ "code": notice.code().as_str_name(), "text": notice.text });
+    notices.iter().map(notice).collect()
+}
+
+/// A ticket.
+pub fn ticket(row: &v1::Ticket) -> Value {
+    json!({
+        "client_id": row.client_id,
+        "product_id": row.product_id,
+        "ticket_minor": row.ticket_minor,
+        "sales_amount_minor": row.sales_amount_minor,
+        "last_sale_date": row.last_sale_date,
+        "set": row.set,
+    })
+}
+
+/// A similar client.
+pub fn similar(row: &v1::SimilarClient) -> Value {
+    json!({
+        "client_id": row.client_id,
+        "name": row.name,
+        "similarity": row.similarity,
+        "common_products": row.common_products,
+        "size_ratio": row.size_ratio,
+    })
+}

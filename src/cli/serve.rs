@@ -1,0 +1,128 @@
+//! `carteira serve`: the server itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+use crate::engine::Engine;
+use crate::server::{Bound, Limits, on_signal};
+use crate::store::OpenOptions;
+
+/// Start the server.
+///
+/// Settings come from the flags here, over CARTEIRA_* variables, over the file, over defaults.
+#[derive(Debug, clap::Args, Serialize)]
+pub struct Args {
+    /// Folder that holds everything; made when it is not there [default: data]
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<SocketAddr>,
+    /// What to log: error, warn, info, debug, trace, or targets with levels [default: info]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+    /// How to write logs [default: text]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+    /// Memory for caching the disk, in MiB [default: 64]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_mib: Option<u64>,
+    /// Room to keep free on the disk, in MiB [default: 64]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    free_floor_mib: Option<u64>,
+    /// Largest request, in MiB [default: 8]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_mib: Option<usize>,
+    /// How long calls under way may take once the server is told to stop, in seconds [default: 5]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain_seconds: Option<u64>,
+    /// TOML file with settings
+    #[arg(long, value_name = "FILE", env = "CARTEIRA_CONFIG")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// Print the settings that would be used, and stop
+    #[arg(long)]
+    #[serde(skip)]
+    print_config: bool,
+}
+
+/// Runs the server until it is told to stop.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let config = Config::load(args.config.as_deref(), args)?;
+    if args.print_config {
+        print!("{}", toml::to_string(&config)?);
+        return Ok(());
+    }
+    log_to_stderr(&config)?;
+    if !config.listen.ip().is_loopback() {
+        anyhow::bail!(
+            "this version has no keys and no TLS, so it listens on loopback only; use --listen 127.0.0.1:{} behind a proxy that authenticates callers",
+            config.listen.port()
+        );
+    }
+    let started = std::time::Instant::now();
+    let engine = Engine::open(&config.data_dir, &options(&config))?;
+    tracing::info!(
+        data_dir = %config.data_dir.display(),
+        portfolios = engine.tenants().len(),
+        took_ms = started.elapsed().as_millis() as u64,
+        "data folder checked and loaded"
+    );
+    let limits = Limits {
+        message_bytes: config.message_mib.max(1) * 1024 * 1024,
+        drain: Duration::from_secs(config.drain_seconds),
+        ..Limits::default()
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no async runtime")?;
+    let engine = Arc::new(engine);
+    let served = runtime.block_on(async {
+        let shutdown = on_signal()?;
+        let bound = Bound::listen(config.listen).await?;
+        tracing::info!(address = %bound.address(), "listening; no keys are set, so on loopback only");
+        bound.serve(engine.clone(), limits, shutdown).await?;
+        anyhow::Ok(())
+    });
+    // Calls that were cut off may still hold the engine; give them a moment, then let it close.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(engine);
+    served
+}
+
+fn options(config: &Config) -> OpenOptions {
+    OpenOptions {
+        cache_bytes: config.cache_mib * 1024 * 1024,
+        free_floor_bytes: config.free_floor_mib * 1024 * 1024,
+        ..OpenOptions::default()
+    }
+}
+
+fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log)
+        .context("--log is not a level or a list of targets with levels")?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Settings of the server: flags over `CARTEIRA_*` variables over a TOML file over defaults.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// All settings of `carteira serve`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The folder that holds everything.
+    pub data_dir: PathBuf,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// What is logged: a level, or targets with levels.
+    pub log: String,
+    /// How logs are written.
+    pub log_format: LogFormat,
+    /// Memory that the store may use to cache the disk, in MiB.
+    pub cache_mib: u64,
+    /// Room that stays free on the disk, in MiB; writes are refused before it is touched.
+    pub free_floor_mib: u64,
+    /// The largest request, in MiB.
+    pub message_mib: usize,
+    /// How long calls under way may take after the word to stop, in seconds.
+    pub drain_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_051),
+            log: "info".into(),
+            log_format: LogFormat::Text,
+            cache_mib: 64,
+            free_floor_mib: 64,
+            message_mib: 8,
+            drain_seconds: 5,
+        }
+    }
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings cannot be read: {0}; `carteira serve --print-config` shows what they may be")]
+pub struct ConfigError(#[from] Box<figment::Error>);
+
+impl Config {
+    /// Settings from all sources; `flags` holds those that were given.
+    pub fn load<F: Serialize>(file: Option<&Path>, flags: &F) -> Result<Self, ConfigError> {
+        let mut sources = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            sources = sources.merge(Toml::file_exact(file));
+        }
+        // CARTEIRA_ENDPOINT and CARTEIRA_PORTFOLIO are the client commands' own.
+        let own = [
+            "data_dir",
+            "listen",
+            "log",
+            "log_format",
+            "cache_mib",
+            "free_floor_mib",
+            "message_mib",
+            "drain_seconds",
+        ];
+        let sources = sources
+            .merge(Env::prefixed("CARTEIRA_").only(&own))
+            .merge(Serialized::defaults(flags));
+        sources
+            .extract()
+            .map_err(|error| ConfigError(Box::new(error)))
+    }
+}

@@ -1,0 +1,104 @@
+//! What is worked out after writes, so that no request has to: models and pipelines.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::tenant::Tenant;
+
+/// Portfolios that may wait for the background; one that finds no room is taken up by its next
+/// write or read.
+const QUEUE: usize = 4_096;
+/// How long a portfolio must be quiet before its model is fitted anew.
+const QUIET: Duration = Duration::from_secs(2);
+/// How long the background sleeps between looks at portfolios that are not quiet yet.
+const STEP: Duration = Duration::from_millis(200);
+
+/// The background thread. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Background {
+    touched: mpsc::Sender<Weak<Tenant>>,
+}
+
+impl Background {
+    /// Starts the thread.
+    pub(super) fn start() -> Self {
+        let (touched, queue) = mpsc::channel(QUEUE);
+        let spawned = std::thread::Builder::new()
+            .name("scoring".into())
+            .spawn(|| run(queue));
+        if let Err(error) = spawned {
+            tracing::error!(%error, "no background thread; pipelines are worked out on request");
+        }
+        Self { touched }
+    }
+
+    /// Takes up a portfolio that a write has touched.
+    pub(super) fn touch(&self, tenant: &Arc<Tenant>) {
+        // A full queue is no loss: see `QUEUE`.
+        let _ = self.touched.try_send(Arc::downgrade(tenant));
+    }
+}
+
+fn run(mut queue: mpsc::Receiver<Weak<Tenant>>) {
+    let mut waiting: BTreeMap<usize, (Weak<Tenant>, Instant)> = BTreeMap::new();
+    loop {
+        if waiting.is_empty() {
+            match queue.blocking_recv() {
+                Some(tenant) => note(&mut waiting, tenant),
+                None => return,
+            }
+        }
+        std::thread::sleep(STEP);
+        let mut fresh = BTreeMap::new();
+        loop {
+            match queue.try_recv() {
+                Ok(tenant) => note(&mut fresh, tenant),
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => return,
+            }
+        }
+        waiting.extend(fresh);
+        let keys: Vec<_> = waiting.keys().copied().collect();
+        for key in keys {
+            let Some((tenant, touched)) = waiting.get(&key) else {
+                continue;
+            };
+            let quiet = touched.elapsed() >= QUIET;
+            if let Some(tenant) = tenant.upgrade() {
+                work(&tenant, quiet);
+            }
+            if quiet {
+                waiting.remove(&key);
+            }
+        }
+    }
+}
+
+fn note(waiting: &mut BTreeMap<usize, (Weak<Tenant>, Instant)>, tenant: Weak<Tenant>) {
+    waiting.insert(tenant.as_ptr() as usize, (tenant, Instant::now()));
+}
+
+/// Brings one portfolio up to date. While writes go on, only the clients they touch; once it is
+/// quiet, model and all.
+fn work(tenant: &Tenant, quiet: bool) {
+    if !quiet && !tenant.has_scores() {
+        return;
+    }
+    let started = Instant::now();
+    match tenant.score(quiet) {
+        Ok(scored) => {
+            tracing::debug!(
+                portfolio = %scored.moment.book.portfolio().id,
+                sequence = scored.moment.book.sequence(),
+                opportunities = scored.pipeline.len(),
+                refit = quiet,
+                took_us = started.elapsed().as_micros() as u64,
+                "pipeline up to date"
+            );
+        }
+        Err(error) => tracing::warn!(%error, "a pipeline could not be worked out"),
+    }
+}

@@ -1,0 +1,108 @@
+//! Whose offers a write may have changed.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::domain::ClientNo;
+
+/// The clients that some writes touched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// These.
+    Clients(BTreeSet<ClientNo>),
+    /// All: the window moved, a product or the settings changed.
+    All,
+}
+
+impl Default for Changed {
+    fn default() -> Self {
+        Self::Clients(BTreeSet::new())
+    }
+}
+
+impl Changed {
+    /// Adds a client.
+    pub(super) fn client(&mut self, client: ClientNo) {
+        if let Self::Clients(clients) = self {
+            clients.insert(client);
+        }
+    }
+
+    /// Adds those of later writes.
+    pub(super) fn merge(&mut self, later: &Self) {
+        match (&mut *self, later) {
+            (Self::Clients(clients), Self::Clients(more)) => clients.extend(more),
+            _ => *self = Self::All,
+        }
+    }
+}
+
+/// How many commits are remembered; what is older than them counts as all.
+const REMEMBERED: usize = 4_096;
+
+/// What the latest commits of a portfolio touched.
+#[derive(Debug, Default)]
+pub(super) struct ChangeLog {
+    commits: VecDeque<(u64, Changed)>,
+    /// The sequence from which on every commit is remembered.
+    complete_from: u64,
+}
+
+impl ChangeLog {
+    /// A log that starts after a sequence.
+    pub(super) fn after(sequence: u64) -> Self {
+        Self {
+            commits: VecDeque::new(),
+            complete_from: sequence,
+        }
+    }
+
+    /// Remembers a commit.
+    pub(super) fn push(&mut self, sequence: u64, changed: Changed) {
+        self.commits.push_back((sequence, changed));
+        if self.commits.len() > REMEMBERED
+            && let Some((oldest, _)) = self.commits.pop_front()
+        {
+            self.complete_from = oldest;
+        }
+    }
+
+    /// Everything that commits after a sequence touched.
+    pub(super) fn since(&self, sequence: u64) -> Changed {
+        if sequence < self.complete_from {
+            return Changed::All;
+        }
+        let mut all = Changed::default();
+        for (_, changed) in self
+            .commits
+            .iter()
+            .rev()
+            .take_while(|(at, _)| *at > sequence)
+        {
+            all.merge(changed);
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clients(numbers: &[u32]) -> Changed {
+        Changed::Clients(numbers.iter().copied().map(ClientNo).collect())
+    }
+
+    #[test]
+    fn what_changed_since_is_the_sum_of_later_commits() {
+        let mut log = ChangeLog::after(3);
+        log.push(4, clients(&[1]));
+        log.push(6, clients(&[2]));
+        assert_eq!(log.since(6), clients(&[]));
+        assert_eq!(log.since(4), clients(&[2]));
+        assert_eq!(log.since(3), clients(&[1, 2]));
+        assert_eq!(log.since(2), Changed::All);
+        log.push(7, Changed::All);
+        assert_eq!(log.since(6), Changed::All);
+        assert_eq!(log.since(7), clients(&[]));
+    }
+}

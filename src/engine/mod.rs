@@ -1,0 +1,38 @@
+//! Portfolios behind two verbs: [`Engine::apply`] a write, [`Engine::tenant`] to read one.
+//!
+//! One thread owns all state that changes. It takes the writes that wait, works each out against
+//! that state, makes one durable batch of their changes, and only then lets readers see them and
+//! answers. A reader takes an immutable [`Book`] and holds no lock while it computes.
+//!
+//! Promises: a write is applied whole or not at all; what was answered is durable; a read that
+//! starts after an answer sees that write; the same `request_id` changes nothing twice.
+//!
+//! This room knows no wire.
+
+mod advice;
+mod answers;
+mod background;
+mod book;
+mod changed;
+mod commit;
+mod directory;
+mod error;
+mod ledger;
+mod pages;
+mod recipes;
+mod restore;
+mod sales;
+mod scoring;
+mod tenant;
+mod view;
+mod write;
+
+pub use advice::{Advice, Supposed};
+pub use book::{Book, Figures, TicketLine};
+pub use commit::{Engine, Tenants};
+pub use directory::Directory;
+pub use error::{EngineError, Refusal, StartError};
+pub use scoring::Model;
+pub use tenant::{Moment, Scored, Tenant};
+pub use view::View;
+pub use write::{Answer, PortfolioPatch, SaleDraft, TicketDraft, Write, WriteRequest};

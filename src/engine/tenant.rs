@@ -1,0 +1,227 @@
+//! One portfolio as readers and the background see it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use super::changed::{ChangeLog, Changed};
+use super::pages::PinnedLists;
+use super::scoring::{Model, client_offers, fit};
+use super::view::{SMALL_BOOK_TICKETS, View};
+use super::{Book, EngineError};
+use crate::domain::{ClientNo, Shortfall};
+use crate::pipeline::Pipeline;
+
+/// Books up to this many tickets are fitted anew when a read meets a write that the model does not
+/// know, so that an answer follows from the book alone.
+const FRESH_MODEL_TICKETS: usize = 5_000;
+/// A share of changed clients from which on the whole pipeline is worked out again.
+const REBUILD_SHARE: f64 = 0.1;
+
+/// One moment of a portfolio: its book, and the measures of it, worked out when first asked for.
+#[derive(Debug)]
+pub struct Moment {
+    /// The book.
+    pub book: Arc<Book>,
+    view: OnceLock<Arc<View>>,
+    /// Measures of an earlier book, and the clients that changed since.
+    earlier: Option<(Arc<View>, Changed)>,
+}
+
+impl Moment {
+    /// The measures of the book.
+    pub fn view(&self) -> &Arc<View> {
+        self.view.get_or_init(|| {
+            let large = self.book.matrix().tickets() > SMALL_BOOK_TICKETS;
+            Arc::new(match &self.earlier {
+                Some((view, Changed::Clients(clients))) if large => {
+                    view.refresh(&self.book, clients)
+                }
+                _ => View::of(&self.book),
+            })
+        })
+    }
+}
+
+/// The offers of a whole portfolio, and what they were made of.
+#[derive(Debug)]
+pub struct Scored {
+    /// The moment they are of.
+    pub moment: Arc<Moment>,
+    /// The model they were scored with.
+    pub model: Arc<Model>,
+    /// The offers.
+    pub pipeline: Pipeline,
+    /// Why there may be fewer than expected.
+    pub shortfalls: BTreeSet<Shortfall>,
+}
+
+/// One portfolio.
+#[derive(Debug)]
+pub struct Tenant {
+    moment: ArcSwap<Moment>,
+    log: Mutex<ChangeLog>,
+    model: ArcSwapOption<Model>,
+    fitting: Mutex<()>,
+    scored: ArcSwapOption<Scored>,
+    scoring: Mutex<()>,
+    lists: Mutex<PinnedLists>,
+}
+
+impl Tenant {
+    /// A portfolio whose readers see this book.
+    pub(super) fn new(book: Book) -> Self {
+        let log = ChangeLog::after(book.sequence());
+        let moment = Moment {
+            book: Arc::new(book),
+            view: OnceLock::new(),
+            earlier: None,
+        };
+        Self {
+            moment: ArcSwap::from_pointee(moment),
+            log: Mutex::new(log),
+            model: ArcSwapOption::empty(),
+            fitting: Mutex::new(()),
+            scored: ArcSwapOption::empty(),
+            scoring: Mutex::new(()),
+            lists: Mutex::new(PinnedLists::default()),
+        }
+    }
+
+    /// Shows readers the next book. Only the commit thread calls this.
+    pub(super) fn publish(&self, book: Book, changed: Changed) {
+        let last = self.moment.load();
+        let earlier = match (last.view.get(), &last.earlier) {
+            (Some(view), _) => Some((view.clone(), changed.clone())),
+            (None, Some((view, before))) => {
+                let mut all = before.clone();
+                all.merge(&changed);
+                Some((view.clone(), all))
+            }
+            (None, None) => None,
+        };
+        lock(&self.log).push(book.sequence(), changed);
+        self.moment.store(Arc::new(Moment {
+            book: Arc::new(book),
+            view: OnceLock::new(),
+            earlier,
+        }));
+    }
+
+    /// The book as it is now.
+    pub fn book(&self) -> Arc<Book> {
+        self.moment.load().book.clone()
+    }
+
+    /// The moment as it is now.
+    pub fn moment(&self) -> Arc<Moment> {
+        self.moment.load_full()
+    }
+
+    /// Lists that pages are read from.
+    pub(super) fn lists(&self) -> MutexGuard<'_, PinnedLists> {
+        lock(&self.lists)
+    }
+
+    /// A model to score a moment with: one fitted to it where the book is small, else the latest
+    /// there is. The first read of a portfolio waits for its first fit.
+    pub fn model(&self, moment: &Moment) -> Result<Arc<Model>, EngineError> {
+        let small = moment.book.matrix().tickets() <= FRESH_MODEL_TICKETS;
+        let good = |model: &Arc<Model>| !small || model.sequence == moment.book.sequence();
+        if let Some(model) = self.model.load_full().filter(good) {
+            return Ok(model);
+        }
+        let _fitting = lock(&self.fitting);
+        if let Some(model) = self.model.load_full().filter(good) {
+            return Ok(model);
+        }
+        self.fit(moment)
+    }
+
+    fn fit(&self, moment: &Moment) -> Result<Arc<Model>, EngineError> {
+        let model = Arc::new(fit(&moment.book, moment.view())?);
+        self.model.store(Some(model.clone()));
+        Ok(model)
+    }
+
+    /// The offers of the whole portfolio: of this moment where the book is small or has none yet,
+    /// else the latest there are, which the background brings up to date.
+    pub fn scored(&self) -> Result<Arc<Scored>, EngineError> {
+        let moment = self.moment();
+        let small = moment.book.matrix().tickets() <= FRESH_MODEL_TICKETS;
+        let good = |scored: &Arc<Scored>| {
+            !small || scored.moment.book.sequence() >= moment.book.sequence()
+        };
+        match self.scored.load_full().filter(good) {
+            Some(scored) => Ok(scored),
+            None => self.score(false),
+        }
+    }
+
+    /// Whether offers were worked out since the start.
+    pub(super) fn has_scores(&self) -> bool {
+        self.scored.load().is_some()
+    }
+
+    /// Brings the offers up to date: those of clients that changed, or all where much did.
+    /// `refit` fits the model anew first.
+    pub(super) fn score(&self, refit: bool) -> Result<Arc<Scored>, EngineError> {
+        let _scoring = lock(&self.scoring);
+        let moment = self.moment();
+        let sequence = moment.book.sequence();
+        let last = self.scored.load_full();
+        let fitted = |model: &Arc<Model>| model.sequence == sequence;
+        if let Some(last) = &last
+            && last.moment.book.sequence() == sequence
+            && (!refit || fitted(&last.model))
+        {
+            return Ok(last.clone());
+        }
+        let model = match refit && !self.model.load_full().is_some_and(|model| fitted(&model)) {
+            true => {
+                let _fitting = lock(&self.fitting);
+                self.fit(&moment)?
+            }
+            false => self.model(&moment)?,
+        };
+        let changed = match &last {
+            Some(last) if Arc::ptr_eq(&last.model, &model) => {
+                lock(&self.log).since(last.moment.book.sequence())
+            }
+            _ => Changed::All,
+        };
+        let clients = moment.book.clients().numbers();
+        let few =
+            |changed: &BTreeSet<ClientNo>| (changed.len() as f64) < REBUILD_SHARE * clients as f64;
+        let (pipeline, shortfalls) = match (&last, &changed) {
+            (Some(last), Changed::Clients(changed)) if few(changed) => {
+                let changed: Vec<_> = changed.iter().copied().collect();
+                let (rows, mut shortfalls) = client_offers(&moment, &model, &changed);
+                shortfalls.extend(&last.shortfalls);
+                (
+                    last.pipeline.with_rows(changed.into_iter().zip(rows)),
+                    shortfalls,
+                )
+            }
+            _ => {
+                let all: Vec<_> = (0..clients as u32).map(ClientNo).collect();
+                let (rows, shortfalls) = client_offers(&moment, &model, &all);
+                (Pipeline::new(rows), shortfalls)
+            }
+        };
+        let scored = Arc::new(Scored {
+            moment,
+            model,
+            pipeline,
+            shortfalls,
+        });
+        self.scored.store(Some(scored.clone()));
+        Ok(scored)
+    }
+}
+
+/// A poisoned lock guards plain data that a stopped computation left whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

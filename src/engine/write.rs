@@ -1,0 +1,104 @@
+//! Writes as they reach the engine: every field already parsed, ids not yet looked up.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    Client, ClientEvent, ClientId, Day, Language, Period, Portfolio, PortfolioId, Product,
+    ProductId, RequestId, SaleId, Text, WindowMonths,
+};
+
+/// A sale by the caller's ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleDraft {
+    /// Who bought.
+    pub client: ClientId,
+    /// What.
+    pub product: ProductId,
+    /// When.
+    pub day: Day,
+    /// Minor units; not 0, negative for a return; at most [`crate::domain::MAX_AMOUNT_MINOR`] either way.
+    pub amount_minor: i64,
+    /// Thousandths of a unit; 0 where not known.
+    pub quantity_milli: i64,
+    /// The caller's name for it.
+    pub sale_id: Option<SaleId>,
+}
+
+/// A ticket to set, by the caller's ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketDraft {
+    /// The client.
+    pub client: ClientId,
+    /// The product.
+    pub product: ProductId,
+    /// Minor units per period, 0 to [`crate::domain::MAX_AMOUNT_MINOR`]; 0 takes the set ticket back.
+    pub ticket_minor: i64,
+}
+
+/// New values for some fields of a portfolio.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PortfolioPatch {
+    /// See [`Portfolio::name`].
+    pub name: Option<Text>,
+    /// See [`Portfolio::period`].
+    pub period: Option<Period>,
+    /// See [`Portfolio::window`].
+    pub window: Option<WindowMonths>,
+    /// See [`Portfolio::language`].
+    pub language: Option<Language>,
+    /// See [`Portfolio::recipe`].
+    pub recipe: Option<Text>,
+    /// See [`Portfolio::recipe_overrides`].
+    pub recipe_overrides: Option<BTreeMap<Text, f64>>,
+}
+
+/// One change to one portfolio.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Write {
+    /// Make it.
+    CreatePortfolio(Portfolio),
+    /// Change its settings.
+    UpdatePortfolio(PortfolioPatch),
+    /// Remove it and everything in it.
+    DeletePortfolio,
+    /// Add or replace clients; no id twice.
+    UpsertClients(Vec<Client>),
+    /// Erase a client.
+    DeleteClient(ClientId),
+    /// Add or replace products; no id twice.
+    UpsertProducts(Vec<Product>),
+    /// Remove a product that nobody bought.
+    DeleteProduct(ProductId),
+    /// Record dated sales.
+    RecordSales(Vec<SaleDraft>),
+    /// Set tickets without a date; no pair twice.
+    SetTickets(Vec<TicketDraft>),
+    /// Record what happened with clients.
+    RecordEvents(Vec<(ClientId, ClientEvent)>),
+}
+
+/// A write, where it goes, and the caller's name for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WriteRequest {
+    /// Which portfolio.
+    pub portfolio: PortfolioId,
+    /// So that a repeat changes nothing.
+    pub request_id: Option<RequestId>,
+    /// What to change.
+    pub write: Write,
+}
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Items that were new.
+    pub created: u32,
+    /// Items that were there already.
+    pub replaced: u32,
+    /// The portfolio's write counter after it.
+    pub sequence: u64,
+    /// Whether this is the kept answer of an earlier request of the same name.
+    pub repeated: bool,
+}

@@ -1,0 +1,185 @@
+//! The past as a teacher: what was known on an earlier day, and what was taken up after it.
+
+use rayon::prelude::*;
+
+use crate::domain::{ClientNo, Day};
+use crate::matrix::{Cell, PurchaseLog, Statistics, TicketMatrix};
+use crate::neighbours::{CosineIndex, Subject};
+use crate::recommend::Book;
+
+use super::cut::{bought_within, matrix_before};
+use super::evidence::{self, Evidence, Lens, Scene, damped, not_bought};
+use super::history::{Past, Span};
+use super::items::{Items, Weights};
+use super::signals::{self, SIGNALS};
+use super::ticket;
+
+/// Everything that is learnt from the tickets of one day, besides the calibration.
+#[derive(Debug, Clone)]
+pub(super) struct Learnt {
+    pub(super) past: Past,
+    pub(super) items_bought: Items,
+    pub(super) items_amount: Items,
+    pub(super) neighbours: usize,
+    pub(super) as_of: Day,
+    pub(super) span: Span,
+}
+
+impl Learnt {
+    pub(super) fn of(scene: &Scene<'_>, past: Past, as_of: Day, span: Span) -> Self {
+        let recipe = &scene.book.recipe.adoption;
+        let products = scene.book.matrix.products();
+        let ridge = recipe.items_ridge(products);
+        let learn = |weight: &(dyn Fn(&Cell) -> f32 + Sync)| {
+            let row = |client: ClientNo| {
+                let cells = scene.book.matrix.row(client).iter();
+                cells.map(|cell| (cell.product.0, weight(cell))).collect()
+            };
+            let rows: Weights = evidence::clients(scene.book.matrix).map(row).collect();
+            Items::fit(&rows, products, ridge, recipe.dense_products)
+        };
+        let (items_bought, items_amount) = rayon::join(
+            || learn(&|_| 1.0),
+            || learn(&|cell| damped(scene.book.statistics, cell)),
+        );
+        Self {
+            past,
+            items_bought,
+            items_amount,
+            neighbours: recipe.neighbours(scene.book.matrix.clients()),
+            as_of,
+            span,
+        }
+    }
+
+    pub(super) fn lens(&self) -> Lens<'_> {
+        Lens {
+            past: &self.past,
+            items_bought: &self.items_bought,
+            items_amount: &self.items_amount,
+            as_of: self.as_of,
+            span: self.span,
+            neighbours: self.neighbours,
+        }
+    }
+}
+
+/// Pairs of client and product not bought on the day, with what came of them.
+#[derive(Debug, Default)]
+pub(super) struct Lessons {
+    pub(super) signals: Vec<[f32; SIGNALS]>,
+    /// Whether it was taken up within the horizon.
+    pub(super) adopted: Vec<bool>,
+    /// How many pairs the row stands for.
+    pub(super) weights: Vec<f32>,
+    pub(super) clients: Vec<u32>,
+    /// The adopted rows: where they stand, the terms of their tickets, and the tickets.
+    pub(super) adopted_rows: Vec<usize>,
+    pub(super) ticket_values: Vec<[f64; ticket::TERMS]>,
+    pub(super) tickets: Vec<f64>,
+}
+
+impl Lessons {
+    /// Adds what one earlier day teaches: features from before `cut`, labels from the horizon after
+    /// it. Keeps all adoptions and, of the rest, an even sample so that about `most` rows result.
+    pub(super) fn add(&mut self, log: &PurchaseLog, book: &Book<'_>, cut: Day, span: Span) {
+        let sample_pairs = book.recipe.adoption.sample_pairs;
+        let matrix = matrix_before(log, cut, span.period_days);
+        let statistics = Statistics::of(&matrix);
+        let cosine = CosineIndex::of(&matrix, &statistics);
+        let scene = Scene {
+            book: Book {
+                matrix: &matrix,
+                statistics: &statistics,
+                ..*book
+            },
+            cosine: &cosine,
+        };
+        let learnt = Learnt::of(&scene, Past::of(log, cut, span), cut, span);
+        let active = evidence::clients(&matrix).filter(|&client| !matrix.row(client).is_empty());
+        let active: Vec<ClientNo> = active.collect();
+        let pairs = active.len() * matrix.products() - matrix.tickets();
+        let kept = (sample_pairs as f64 / pairs.max(1) as f64).min(1.0);
+        let lessons: Vec<Self> = active
+            .par_iter()
+            .map_init(Evidence::default, |evidence, &client| {
+                of_client(log, &scene, &learnt, evidence, client, kept)
+            })
+            .collect();
+        for of_client in lessons {
+            self.append(of_client);
+        }
+    }
+
+    fn append(&mut self, mut other: Self) {
+        let first = self.adopted.len();
+        self.signals.append(&mut other.signals);
+        self.adopted.append(&mut other.adopted);
+        self.weights.append(&mut other.weights);
+        self.clients.append(&mut other.clients);
+        self.adopted_rows
+            .extend(other.adopted_rows.iter().map(|row| row + first));
+        self.ticket_values.append(&mut other.ticket_values);
+        self.tickets.append(&mut other.tickets);
+    }
+
+    /// The share of all pairs that were adopted.
+    pub(super) fn rate(&self) -> f64 {
+        let all: f64 = self.weights.iter().map(|&weight| f64::from(weight)).sum();
+        self.tickets.len() as f64 / all.max(1.0)
+    }
+}
+
+fn of_client(
+    log: &PurchaseLog,
+    scene: &Scene<'_>,
+    learnt: &Learnt,
+    evidence: &mut Evidence,
+    client: ClientNo,
+    kept: f64,
+) -> Lessons {
+    let matrix: &TicketMatrix = scene.book.matrix;
+    let subject = Subject::existing(matrix, scene.book.profiles, client);
+    evidence.gather(scene, &learnt.lens(), &subject);
+    let after = bought_within(log, client, learnt.as_of, learnt.span);
+    let mut after = after.iter().peekable();
+    let mut lessons = Lessons::default();
+    let mut signals = signals::of_client(evidence);
+    for product in not_bought(subject.cells, matrix.products()) {
+        while after.next_if(|item| item.0 < product).is_some() {}
+        let adopted = after.next_if(|item| item.0 == product);
+        let past = learnt.past.product(product);
+        if past.population <= 0.0 || (adopted.is_none() && !in_sample(client, product.0, kept)) {
+            continue;
+        }
+        let heard = &evidence.heard[product.index()];
+        signals::of_product(&mut signals, evidence, heard, &past);
+        if let Some((_, amount_minor)) = adopted {
+            let ln_median = scene.book.statistics.product(product).ln_median;
+            lessons.adopted_rows.push(lessons.adopted.len());
+            lessons
+                .ticket_values
+                .push(ticket::values(evidence, heard, &past, ln_median));
+            lessons.tickets.push(amount_minor / learnt.span.periods());
+        }
+        lessons.signals.push(signals.map(|value| value as f32));
+        lessons.adopted.push(adopted.is_some());
+        let weight = if adopted.is_some() { 1.0 } else { 1.0 / kept };
+        lessons.weights.push(weight as f32);
+        lessons.clients.push(client.0);
+    }
+    lessons
+}
+
+/// Whether a pair is in an even sample: a hash of its numbers, so that it never depends on order.
+fn in_sample(client: ClientNo, product: u32, kept: f64) -> bool {
+    kept >= 1.0 || unit_hash(client.0, product) < kept
+}
+
+/// A number from 0 to 1 that two numbers always give (SplitMix64; Steele, Lea, Flood, 2014).
+pub(super) fn unit_hash(first: u32, second: u32) -> f64 {
+    let mut z = (u64::from(first) << 32 | u64::from(second)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) as f64 / 2.0_f64.powi(64)
+}

@@ -1,0 +1,242 @@
+//! What the neighbours and the other products say about everything that one subject does not buy.
+
+use crate::domain::{ClientNo, Day, ProductNo};
+use crate::matrix::{Cell, Statistics, TicketMatrix};
+use crate::neighbours::{CosineIndex, CosineSearch, Similar, Subject};
+use crate::recommend::Book;
+
+use super::history::{ClientPast, Past, ProductPast, Span};
+use super::items::Items;
+
+/// Pseudo-tickets that draw a client's size towards 0.
+pub(super) const SIZE_PSEUDO_TICKETS: f64 = 3.0;
+/// Neighbours of average weight and no residual, in a neighbourhood's residual.
+const RESIDUAL_PSEUDO_NEIGHBOURS: f64 = 3.0;
+/// Similarity of a pseudo-neighbour that takes up at the product's own rate.
+const TAKE_UP_PSEUDO: f64 = 0.5;
+/// Similarity of a pseudo-neighbour that buys as the population does.
+const SHARE_PSEUDO: f64 = 1.0;
+
+/// What a subject is scored in: one state of a book, and the weights of its tickets.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// The book.
+    pub book: Book<'a>,
+    /// The weights of the tickets in the book's matrix.
+    pub cosine: &'a CosineIndex,
+}
+
+/// Sums over the neighbours of one subject for one product.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Heard {
+    /// Similarity of those that buy it; decayed by age; decayed three times as fast.
+    pub(super) ever: f64,
+    pub(super) recent: f64,
+    pub(super) latest: f64,
+    /// Similarity of those that took it up within the last horizon, and within its last half.
+    pub(super) fresh: f64,
+    pub(super) fresh_half: f64,
+    /// Weighted log residuals, each less its own client's size.
+    pub(super) residual: f64,
+    /// Weighted log residuals of first tickets, and their weight.
+    pub(super) first_residual: f64,
+    pub(super) first_weight: f64,
+    /// EASE scores.
+    pub(super) items_recent: f32,
+    pub(super) items_amount: f32,
+    /// Neighbours that buy it.
+    pub(super) buyers: u32,
+}
+
+/// Shares and rates of one product in one neighbourhood, drawn towards all clients.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shares {
+    pub(super) ever: f64,
+    pub(super) recent: f64,
+    pub(super) latest: f64,
+    pub(super) take_up: f64,
+    pub(super) take_up_half: f64,
+}
+
+/// Everything that one subject is scored from; reused from subject to subject.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    /// By product.
+    pub(super) heard: Vec<Heard>,
+    pub(super) client: ClientPast,
+    /// Products that it buys.
+    pub(super) products: f64,
+    pub(super) size: f64,
+    /// Horizons of history.
+    pub(super) history: f64,
+    /// Neighbours found, and the sum of their similarities.
+    pub(super) neighbours: u32,
+    weight: f64,
+    scores: Vec<f32>,
+    search: CosineSearch,
+}
+
+/// What a subject is compared with, besides the scene.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lens<'a> {
+    pub(super) past: &'a Past,
+    pub(super) items_bought: &'a Items,
+    pub(super) items_amount: &'a Items,
+    pub(super) as_of: Day,
+    pub(super) span: Span,
+    pub(super) neighbours: usize,
+}
+
+impl Evidence {
+    /// Gathers the evidence about a subject.
+    ///
+    /// Cost: the postings of its products, the rows of its neighbours, and for each of its
+    /// products a row of the item weights.
+    pub(super) fn gather(&mut self, scene: &Scene<'_>, lens: &Lens<'_>, subject: &Subject<'_>) {
+        let products = scene.book.matrix.products();
+        self.heard.clear();
+        self.heard.resize(products, Heard::default());
+        self.client = lens.past.client(subject.client);
+        self.history = lens.past.horizons;
+        self.size = size(scene.book.statistics, subject.cells);
+        self.products = subject.cells.len() as f64;
+        let mut search = std::mem::take(&mut self.search);
+        let near = scene
+            .cosine
+            .nearest(subject, scene.book.profiles, lens.neighbours, &mut search);
+        self.neighbours = near.len() as u32;
+        self.weight = near.iter().map(|near| f64::from(near.similarity)).sum();
+        for near in near {
+            self.hear(scene, lens, *near);
+        }
+        self.search = search;
+        self.score_items(scene, lens, subject);
+    }
+
+    fn hear(&mut self, scene: &Scene<'_>, lens: &Lens<'_>, near: Similar) {
+        let weight = f64::from(near.similarity);
+        let usual = scene.book.statistics.size_exponent()
+            * scene
+                .book
+                .statistics
+                .client(near.client)
+                .size(SIZE_PSEUDO_TICKETS);
+        for cell in scene.book.matrix.row(near.client) {
+            let recent = lens.recency(cell);
+            let residual = scene.book.statistics.residual(cell.product, cell.ticket) - usual;
+            let heard = &mut self.heard[cell.product.index()];
+            heard.ever += weight;
+            heard.recent += weight * recent;
+            heard.latest += weight * recent * recent * recent;
+            heard.residual += weight * residual;
+            heard.buyers += 1;
+        }
+        for fresh in lens.past.fresh(near.client) {
+            let Some(heard) = self.heard.get_mut(fresh.product.index()) else {
+                continue;
+            };
+            heard.fresh += weight;
+            if fresh.half {
+                heard.fresh_half += weight;
+            }
+            if let Some(residual) = fresh.residual {
+                heard.first_residual += weight * f64::from(residual);
+                heard.first_weight += weight;
+            }
+        }
+    }
+
+    fn score_items(&mut self, scene: &Scene<'_>, lens: &Lens<'_>, subject: &Subject<'_>) {
+        let known = lens.items_bought.products().min(self.heard.len());
+        let recent = |cell: &Cell| (cell.product.0, lens.recency(cell) as f32);
+        self.scores.clear();
+        self.scores.resize(known, 0.0);
+        lens.items_bought
+            .score(subject.cells.iter().map(recent), &mut self.scores);
+        for (heard, &score) in self.heard.iter_mut().zip(&self.scores) {
+            heard.items_recent = score;
+        }
+        self.scores.fill(0.0);
+        let amount = |cell: &Cell| (cell.product.0, damped(scene.book.statistics, cell));
+        lens.items_amount
+            .score(subject.cells.iter().map(amount), &mut self.scores);
+        for (heard, &score) in self.heard.iter_mut().zip(&self.scores) {
+            heard.items_amount = score;
+        }
+    }
+
+    /// The neighbourhood's shares of a product.
+    pub(super) fn shares(&self, heard: &Heard, product: &ProductPast) -> Shares {
+        let average = self.average_weight();
+        let share = |sum: f64, pseudo: f64, population: f64| {
+            (sum + pseudo * population) / (self.weight + pseudo).max(1e-9)
+        };
+        let rate = |fresh: f64, usual: f64| {
+            let at_risk = (self.weight - (heard.ever - fresh)).max(0.0);
+            (fresh + TAKE_UP_PSEUDO * usual) / (at_risk + TAKE_UP_PSEUDO)
+        };
+        Shares {
+            ever: share(heard.ever, SHARE_PSEUDO, product.population),
+            recent: share(heard.recent, SHARE_PSEUDO, product.population_recent),
+            latest: share(heard.latest, average.max(1e-6), product.population_latest),
+            take_up: rate(heard.fresh, product.take_up[0]),
+            take_up_half: rate(heard.fresh_half, product.take_up[1]),
+        }
+    }
+
+    /// The neighbourhood's mean log residual of a product's tickets, beyond its clients' sizes.
+    pub(super) fn residual(&self, heard: &Heard) -> f64 {
+        heard.residual / (heard.ever + RESIDUAL_PSEUDO_NEIGHBOURS * self.average_weight()).max(1e-9)
+    }
+
+    /// The same of the first tickets of those that took it up within the last horizon.
+    pub(super) fn first_residual(&self, heard: &Heard) -> f64 {
+        let weight = heard.first_weight + RESIDUAL_PSEUDO_NEIGHBOURS * self.average_weight();
+        heard.first_residual / weight.max(1e-9)
+    }
+
+    fn average_weight(&self) -> f64 {
+        self.weight / f64::from(self.neighbours.max(1))
+    }
+}
+
+impl Lens<'_> {
+    /// `0.5^(age / H)`; 1 for a ticket without a date.
+    fn recency(&self, cell: &Cell) -> f64 {
+        match cell.last_day {
+            None => 1.0,
+            Some(day) => {
+                let age = f64::from((self.as_of.epoch_days() - day.epoch_days()).max(0));
+                0.5_f64.powf(age / self.span.days())
+            }
+        }
+    }
+}
+
+/// Mean log residual of the tickets of products that have a median, drawn towards 0.
+fn size(statistics: &Statistics, cells: &[Cell]) -> f64 {
+    let known = |cell: &&Cell| statistics.product(cell.product).buyers > 0;
+    let residual = |cell: &Cell| statistics.residual(cell.product, cell.ticket);
+    let count = cells.iter().filter(known).count() as f64;
+    cells.iter().filter(known).map(residual).sum::<f64>() / (count + SIZE_PSEUDO_TICKETS)
+}
+
+/// `ln(1 + ticket / median)`.
+pub(super) fn damped(statistics: &Statistics, cell: &Cell) -> f32 {
+    let residual = statistics.residual(cell.product, cell.ticket);
+    residual.clamp(-40.0, 40.0).exp().ln_1p() as f32
+}
+
+/// The products of `0..products` that are not among a subject's cells, in order.
+pub(super) fn not_bought(cells: &[Cell], products: usize) -> impl Iterator<Item = ProductNo> {
+    let mut cells = cells.iter().peekable();
+    (0..products as u32).map(ProductNo).filter(move |&product| {
+        let bought = cells.next_if(|cell| cell.product == product).is_some();
+        !bought
+    })
+}
+
+/// Clients of a matrix, in order.
+pub(super) fn clients(matrix: &TicketMatrix) -> impl Iterator<Item = ClientNo> {
+    (0..matrix.clients() as u32).map(ClientNo)
+}

@@ -1,0 +1,70 @@
+//! How adoption is estimated: section `adoption` of the recipe.
+
+use crate::recommend::recipe::{Parameters, RecipeError};
+
+/// How adoption is estimated: section `adoption`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdoptionRecipe {
+    /// Most similar clients that are asked.
+    pub neighbours: usize,
+    /// The same for a portfolio of fewer than [`AdoptionRecipe::few_clients`].
+    pub neighbours_few_clients: usize,
+    /// Clients from which a portfolio is no longer small.
+    pub few_clients: usize,
+    /// Adoptions in the back-test under which nothing is calibrated.
+    pub least_adoptions: usize,
+    /// Adoptions under which a second, earlier back-test is added.
+    pub one_cut_from: usize,
+    /// Rows of prior per standardised coefficient.
+    pub ridge: f64,
+    /// The same for the slowing of take-up with the length of the history.
+    pub history_ridge: f64,
+    /// Pairs of client and product that a back-test is fitted on.
+    pub sample_pairs: usize,
+    /// EASE's lambda in clients.
+    pub items_ridge: f64,
+    /// The same from [`AdoptionRecipe::large_catalogue`] products.
+    pub items_ridge_large: f64,
+    /// Products from which a catalogue is large.
+    pub large_catalogue: usize,
+    /// Products up to which item evidence is a dense inverse.
+    pub dense_products: usize,
+    /// Odds of adoption over odds of a neighbour's buying, where there is nothing to calibrate on.
+    pub prior_conversion: f64,
+}
+
+impl AdoptionRecipe {
+    pub(in crate::recommend) fn of(parameters: &Parameters) -> Result<Self, RecipeError> {
+        Ok(Self {
+            neighbours: parameters.count("adoption.neighbours")?,
+            neighbours_few_clients: parameters.count("adoption.neighbours_few_clients")?,
+            few_clients: parameters.count("adoption.few_clients")?,
+            least_adoptions: parameters.count("adoption.least_adoptions")?,
+            one_cut_from: parameters.count("adoption.one_cut_from")?,
+            ridge: parameters.value("adoption.ridge")?,
+            history_ridge: parameters.value("adoption.history_ridge")?,
+            sample_pairs: parameters.count("adoption.sample_pairs")?,
+            items_ridge: parameters.value("adoption.items_ridge")?,
+            items_ridge_large: parameters.value("adoption.items_ridge_large")?,
+            large_catalogue: parameters.count("adoption.large_catalogue")?,
+            dense_products: parameters.count("adoption.dense_products")?,
+            prior_conversion: parameters.value("adoption.prior_conversion")?,
+        })
+    }
+
+    pub(super) fn neighbours(&self, clients: usize) -> usize {
+        if clients < self.few_clients {
+            self.neighbours_few_clients
+        } else {
+            self.neighbours
+        }
+    }
+
+    pub(super) fn items_ridge(&self, products: usize) -> f64 {
+        if products < self.large_catalogue {
+            self.items_ridge
+        } else {
+            self.items_ridge_large
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! `RecommendationService`.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::form::Form;
+use super::opportunities::{Writer, filter, kind, order, total_gain};
+use super::portfolios::language;
+use super::{Api, receipts, token};
+use crate::domain::{
+    ClientId, Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Violation,
+};
+use crate::engine::{Advice, Book, Refusal, Scored, Supposed, Tenant};
+use crate::pipeline::{Filter, Order};
+use crate::wire::v1;
+use crate::wire::v1::recommendation_service_server::RecommendationService;
+
+/// Rows of each kind where the request does not say.
+const DEFAULT_ROWS: usize = 10;
+/// The most rows of one answer.
+const MAX_ROWS: usize = 1_000;
+/// Rows of a page where the request does not say.
+const DEFAULT_PAGE: usize = 100;
+/// Opportunities in one message of a stream.
+const STREAM_CHUNK: usize = 500;
+
+/// Where the next page of a list starts.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Place {
+    /// The pinned list.
+    list: u64,
+    /// Rows already given.
+    given: u64,
+}
+
+#[tonic::async_trait]
+impl RecommendationService for Api {
+    async fn recommend_for_client(
+        &self,
+        request: Request<v1::RecommendForClientRequest>,
+    ) -> Result<Response<v1::RecommendForClientResponse>, Status> {
+        let request = request.into_inner();
+        let mut form = Form::default();
+        let portfolio = form.portfolio(&request.portfolio_id);
+        let client = form.client("client_id", &request.client_id);
+        let rows = form.size("max_per_kind", request.max_per_kind, DEFAULT_ROWS, MAX_ROWS);
+        let language = language(&mut form, "language", request.language);
+        let (tenant, (client, language)) = self.open(form, portfolio, client.zip(language))?;
+        self.compute(move || {
+            let moment = tenant.moment();
+            let (number, _) = moment.book.client(&client)?;
+            let advice = tenant.advise(&moment, number)?;
+            let answer = Shown::of(&moment.book, language, advice, rows, false);
+            Ok(v1::RecommendForClientResponse {
+                client_id: client.to_string(),
+                currency: answer.currency,
+                upsell: answer.upsell,
+                upsell_total_minor: answer.upsell_total_minor,
+                cross_sell: answer.cross_sell,
+                cross_sell_total_minor: answer.cross_sell_total_minor,
+                notices: answer.notices,
+                sequence: moment.book.sequence(),
+            })
+        })
+        .await
+    }
+
+    async fn list_opportunities(
+        &self,
+        request: Request<v1::ListOpportunitiesRequest>,
+    ) -> Result<Response<v1::ListOpportunitiesResponse>, Status> {
+        let request = request.into_inner();
+        let mut form = Form::default();
+        let portfolio = form.portfolio(&request.portfolio_id);
+        let size = form.size("page_size", request.page_size, DEFAULT_PAGE, MAX_ROWS);
+        let order = order(&mut form, request.order);
+        let language = language(&mut form, "language", request.language);
+        let (tenant, (order, language)) = self.open(form, portfolio, order.zip(language))?;
+        self.compute(move || {
+            let wanted = request.filter.unwrap_or_default();
+            let list = list_name(&request.portfolio_id, &wanted, order);
+            let place: Option<Place> = token::decode(&list, &request.page_token)?;
+            let scored = match place {
+                None => tenant.scored()?,
+                Some(place) => tenant.pinned(place.list).ok_or_else(expired)?,
+            };
+            let book = &scored.moment.book;
+            let found = select(&scored, &wanted, order)?;
+            let given = place
+                .map_or(0, |place| place.given as usize)
+                .min(found.len());
+            let page = &found[given..(given + size).min(found.len())];
+            let next_page_token = match given + page.len() < found.len() {
+                true => {
+                    let place = Place {
+                        list: tenant.pin(&scored),
+                        given: (given + page.len()) as u64,
+                    };
+                    token::encode(&list, &place)
+                }
+                false => String::new(),
+            };
+            let writer = Writer {
+                book,
+                language: language.unwrap_or(book.portfolio().language),
+            };
+            Ok(v1::ListOpportunitiesResponse {
+                opportunities: page
+                    .iter()
+                    .map(|row| writer.opportunity(row, false))
+                    .collect(),
+                next_page_token,
+                total_size: found.len() as u64,
+                total_gain_minor: total_gain(found.iter().copied()),
+                currency: book.portfolio().currency.to_string(),
+                sequence: book.sequence(),
+                notices: writer.notices(&scored.shortfalls),
+            })
+        })
+        .await
+    }
+
+    type StreamOpportunitiesStream =
+        Pin<Box<dyn Stream<Item = Result<v1::StreamOpportunitiesResponse, Status>> + Send>>;
+
+    async fn stream_opportunities(
+        &self,
+        request: Request<v1::StreamOpportunitiesRequest>,
+    ) -> Result<Response<Self::StreamOpportunitiesStream>, Status> {
+        let request = request.into_inner();
+        let mut form = Form::default();
+        let portfolio = form.portfolio(&request.portfolio_id);
+        let order = order(&mut form, request.order);
+        let language = language(&mut form, "language", request.language);
+        let (tenant, (order, language)) = self.open(form, portfolio, order.zip(language))?;
+        let rows = self
+            .compute
+            .run(move || {
+                let scored = tenant.scored()?;
+                let wanted = request.filter.unwrap_or_default();
+                let found = select(&scored, &wanted, order)?;
+                let limit = match request.limit {
+                    0 => usize::MAX,
+                    limit => usize::try_from(limit).unwrap_or(usize::MAX),
+                };
+                let rows: Vec<Opportunity> = found.into_iter().take(limit).cloned().collect();
+                Ok((scored, rows))
+            })
+            .await?;
+        let (answers, stream) = mpsc::channel(2);
+        tokio::spawn(stream_rows(rows, language, answers));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn explain_opportunity(
+        &self,
+        request: Request<v1::ExplainOpportunityRequest>,
+    ) -> Result<Response<v1::ExplainOpportunityResponse>, Status> {
+        let request = request.into_inner();
+        let mut form = Form::default();
+        let portfolio = form.portfolio(&request.portfolio_id);
+        let client: Option<ClientId> = form.client("client_id", &request.client_id);
+        let product: Option<ProductId> = form.product("product_id", &request.product_id);
+        let kind = kind(&mut form, "kind", request.kind);
+        let language = language(&mut form, "language", request.language);
+        let wanted = client.zip(product).zip(kind.zip(language));
+        let (tenant, ((client, product), (kind, language))) = self.open(form, portfolio, wanted)?;
+        self.compute(move || {
+            let moment = tenant.moment();
+            let book = &moment.book;
+            let (client_no, _) = book.client(&client)?;
+            let (product_no, _) = book.product(&product)?;
+            let bought = book.matrix().cell(client_no, product_no).is_some();
+            let kind = kind.unwrap_or(if bought { Kind::Upsell } else { Kind::CrossSell });
+            if bought != (kind == Kind::Upsell) {
+                let reason = match bought {
+                    true => "is CROSS_SELL, but the client buys the product: ask for UPSELL",
+                    false => "is UPSELL, but the client does not buy the product: ask for CROSS_SELL",
+                };
+                return Err(Refusal::Invalid(vec![Violation::new("kind", reason)]).into());
+            }
+            let explained = tenant.explain(&moment, client_no, product_no)?;
+            let (opportunity, receipt) = explained.ok_or_else(|| {
+                let text = format!(
+                    "no figure is published for the client '{client}' and the product '{product}': too few similar clients buy it, or too little is known of the client"
+                );
+                Refusal::Precondition(text)
+            })?;
+            let writer = Writer { book, language: language.unwrap_or(book.portfolio().language) };
+            Ok(v1::ExplainOpportunityResponse {
+                opportunity: Some(writer.opportunity(&opportunity, false)),
+                receipt: Some(receipts::to_wire(&receipt, tenant.significant_digits(&moment)?)),
+                sequence: book.sequence(),
+            })
+        })
+        .await
+    }
+
+    async fn find_similar_clients(
+        &self,
+        request: Request<v1::FindSimilarClientsRequest>,
+    ) -> Result<Response<v1::FindSimilarClientsResponse>, Status> {
+        let request = request.into_inner();
+        let mut form = Form::default();
+        let portfolio = form.portfolio(&request.portfolio_id);
+        let client = form.client("client_id", &request.client_id);
+        let rows = form.size("max_clients", request.max_clients, DEFAULT_ROWS, MAX_ROWS);
+        let (tenant, client) = self.open(form, portfolio, client)?;
+        self.compute(move || {
+            let moment = tenant.moment();
+            let book = &moment.book;
+            let (number, _) = book.client(&client)?;
+            let (similar, shortfalls) = tenant.similar(&moment, number, rows)?;
+            let clients = similar.iter().filter_map(|similar| {
+                let client = book.clients().get(similar.client.0)?;
+                Some(v1::SimilarClient {
+                    client_id: client.id.to_string(),
+                    name: client.name.to_string(),
+                    similarity: similar.similarity,
+                    common_products: similar.common_products,
+                    size_ratio: similar.size_ratio,
+                })
+            });
+            let writer = Writer {
+                book,
+                language: book.portfolio().language,
+            };
+            Ok(v1::FindSimilarClientsResponse {
+                clients: clients.collect(),
+                notices: writer.notices(&shortfalls),
+                sequence: book.sequence(),
+            })
+        })
+        .await
+    }
+
+    async fn recommend_what_if(
+        &self,
+        request: Request<v1::RecommendWhatIfRequest>,
+    ) -> Result<Response<v1::RecommendWhatIfResponse>, Status> {
+        let request = request.into_inner();
+        let mut form = Form::default();
+        let portfolio = form.portfolio(&request.portfolio_id);
+        let rows = form.size("max_per_kind", request.max_per_kind, DEFAULT_ROWS, MAX_ROWS);
+        let language = language(&mut form, "language", request.language);
+        let attributes = form.attributes("attributes", &request.attributes);
+        let client = match request.client_id.as_str() {
+            "" => Some(None),
+            raw => form.client("client_id", raw).map(Some),
+        };
+        let tickets = supposed_tickets(&mut form, &request.tickets);
+        let wanted = language.zip(attributes).zip(client);
+        let (tenant, ((language, attributes), client)) = self.open(form, portfolio, wanted)?;
+        self.compute(move || {
+            let moment = tenant.moment();
+            let book = &moment.book;
+            let client = client
+                .map(|id| book.client(&id).map(|(number, _)| number))
+                .transpose()?;
+            let mut numbered = Vec::with_capacity(tickets.len());
+            for (at, (product, ticket_minor)) in tickets.iter().enumerate() {
+                let (number, _) = book
+                    .product(product)
+                    .map_err(|_| unknown_product(at, product))?;
+                numbered.push((number, *ticket_minor));
+            }
+            let supposed = Supposed {
+                client,
+                tickets: numbered,
+                attributes,
+            };
+            let advice = tenant.suppose(&moment, &supposed)?;
+            let answer = Shown::of(book, language, advice, rows, client.is_none());
+            Ok(v1::RecommendWhatIfResponse {
+                currency: answer.currency,
+                upsell: answer.upsell,
+                upsell_total_minor: answer.upsell_total_minor,
+                cross_sell: answer.cross_sell,
+                cross_sell_total_minor: answer.cross_sell_total_minor,
+                notices: answer.notices,
+                sequence: book.sequence(),
+            })
+        })
+        .await
+    }
+}
+
+impl Api {
+    /// The portfolio that a request is for, once all its fields are read.
+    fn open<T>(
+        &self,
+        form: Form,
+        portfolio: Option<PortfolioId>,
+        rest: Option<T>,
+    ) -> Result<(Arc<Tenant>, T), Status> {
+        let (portfolio, rest) = form.finish(portfolio.zip(rest))?;
+        Ok((self.engine.tenant(&portfolio)?, rest))
+    }
+
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        self.compute.run(work).await.map(Response::new)
+    }
+}
+
+/// The answer of a recommendation, written.
+struct Shown {
+    currency: String,
+    upsell: Vec<v1::Opportunity>,
+    upsell_total_minor: i64,
+    cross_sell: Vec<v1::Opportunity>,
+    cross_sell_total_minor: i64,
+    notices: Vec<v1::Notice>,
+}
+
+impl Shown {
+    /// Upsell by gain, cross-sell by priority, at most `rows` of each.
+    fn of(
+        book: &Book,
+        language: Option<Language>,
+        advice: Advice,
+        rows: usize,
+        supposed: bool,
+    ) -> Self {
+        let writer = Writer {
+            book,
+            language: language.unwrap_or(book.portfolio().language),
+        };
+        let of_kind = |kind: Kind, order: Order| {
+            let mut list: Vec<&Opportunity> = advice
+                .opportunities
+                .iter()
+                .filter(|row| row.kind == kind)
+                .collect();
+            list.sort_by(|a, b| order.compare(a, b));
+            list.truncate(rows);
+            list
+        };
+        let upsell = of_kind(Kind::Upsell, Order::Gain);
+        let cross_sell = of_kind(Kind::CrossSell, Order::Priority);
+        let written = |rows: &[&Opportunity]| {
+            rows.iter()
+                .map(|row| writer.opportunity(row, supposed))
+                .collect()
+        };
+        Self {
+            currency: book.portfolio().currency.to_string(),
+            upsell_total_minor: total_gain(upsell.iter().copied()),
+            upsell: written(&upsell),
+            cross_sell_total_minor: total_gain(cross_sell.iter().copied()),
+            cross_sell: written(&cross_sell),
+            notices: writer.notices(&advice.shortfalls),
+        }
+    }
+}
+
+/// Supposed tickets, by the caller's ids.
+fn supposed_tickets(form: &mut Form, tickets: &[v1::TicketToSet]) -> Vec<(ProductId, i64)> {
+    if tickets.len() > super::form::MAX_BATCH {
+        form.refuse(
+            "tickets",
+            format!(
+                "has {} items; at most {}",
+                tickets.len(),
+                super::form::MAX_BATCH
+            ),
+        );
+        return Vec::new();
+    }
+    let mut seen = BTreeSet::new();
+    let mut supposed = Vec::with_capacity(tickets.len());
+    for (at, wire) in tickets.iter().enumerate() {
+        let field = |name: &str| format!("tickets[{at}].{name}");
+        if !(0..=MAX_AMOUNT_MINOR).contains(&wire.ticket_minor) {
+            form.refuse(
+                field("ticket_minor"),
+                format!("must be from 0 to {MAX_AMOUNT_MINOR} minor units"),
+            );
+        }
+        if !wire.client_id.is_empty() {
+            form.refuse(
+                field("client_id"),
+                "must be left empty: the tickets are those of one supposed client",
+            );
+        }
+        if let Some(product) = form.product(field("product_id"), &wire.product_id) {
+            if !seen.insert(product.clone()) {
+                form.refuse(field("product_id"), "names the same product a second time");
+            }
+            supposed.push((product, wire.ticket_minor));
+        }
+    }
+    supposed
+}
+
+fn unknown_product(at: usize, product: &ProductId) -> Refusal {
+    let reason = format!("names the product '{product}', which is not in the portfolio");
+    Refusal::Invalid(vec![Violation::new(
+        format!("tickets[{at}].product_id"),
+        reason,
+    )])
+}
+
+fn expired() -> Refusal {
+    let reason =
+        "was given too long ago, or before the server restarted; ask for the first page again";
+    Refusal::Invalid(vec![Violation::new("page_token", reason)])
+}
+
+/// A list by everything that tells it from another.
+fn list_name(portfolio: &str, filter: &v1::OpportunityFilter, order: Order) -> String {
+    format!(
+        "opportunities of {portfolio} by {order:?} where {:02x?}",
+        filter.encode_to_vec()
+    )
+}
+
+/// The opportunities that are asked for, in order. Cost: the clients, products and opportunities of
+/// the portfolio, and a sort of what was found unless it is by priority.
+fn select<'a>(
+    scored: &'a Scored,
+    wanted: &v1::OpportunityFilter,
+    order: Order,
+) -> Result<Vec<&'a Opportunity>, Status> {
+    let book = &scored.moment.book;
+    let mut form = Form::default();
+    let filter: Option<Filter> = filter(&mut form, book, wanted);
+    let filter = form.finish(filter)?;
+    let mut clients = vec![false; book.clients().numbers()];
+    for (number, client) in book.clients().from(0) {
+        clients[number as usize] = filter.admits_client(crate::domain::ClientNo(number), client);
+    }
+    let mut products = vec![false; book.products().numbers()];
+    for (number, product) in book.products().from(0) {
+        products[number as usize] =
+            filter.admits_product(crate::domain::ProductNo(number), product);
+    }
+    let admitted = |row: &&Opportunity| {
+        clients[row.client.index()] && products[row.product.index()] && filter.admits(row)
+    };
+    let mut found: Vec<_> = scored.pipeline.iter().filter(admitted).collect();
+    if order != Order::Priority {
+        found.sort_by(|a, b| order.compare(a, b));
+    }
+    Ok(found)
+}
+
+/// Sends rows as the caller takes them; a slow caller holds no thread.
+async fn stream_rows(
+    (scored, rows): (Arc<Scored>, Vec<Opportunity>),
+    language: Option<Language>,
+    answers: mpsc::Sender<Result<v1::StreamOpportunitiesResponse, Status>>,
+) {
+    let book = &scored.moment.book;
+    for rows in rows.chunks(STREAM_CHUNK) {
+        let writer = Writer {
+            book,
+            language: language.unwrap_or(book.portfolio().language),
+        };
+        let message = v1::StreamOpportunitiesResponse {
+            opportunities: rows
+                .iter()
+                .map(|row| writer.opportunity(row, false))
+                .collect(),
+            currency: book.portfolio().currency.to_string(),
+            sequence: book.sequence(),
+        };
+        if answers.send(Ok(message)).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Errors as gRPC statuses with `google.rpc` details: the one table from one to the other.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::engine::{EngineError, Refusal};
+
+/// The status of a refusal.
+pub(super) fn of_refusal(refusal: &Refusal) -> Status {
+    let text = refusal.to_string();
+    match refusal {
+        Refusal::Invalid(violations) => {
+            let mut details = ErrorDetails::new();
+            for violation in violations {
+                details.add_bad_request_violation(&violation.field, &violation.reason);
+            }
+            let text = match violations.first() {
+                Some(first) if violations.len() == 1 => format!("{} {}", first.field, first.reason),
+                Some(first) => format!(
+                    "{} {} (and {} more fields)",
+                    first.field,
+                    first.reason,
+                    violations.len() - 1
+                ),
+                None => text,
+            };
+            Status::with_error_details(Code::InvalidArgument, text, details)
+        }
+        Refusal::NotFound { what, id } => {
+            let details =
+                ErrorDetails::with_resource_info(*what, id, "", "ids are compared byte by byte");
+            Status::with_error_details(Code::NotFound, text, details)
+        }
+        Refusal::AlreadyExists { what, id } => {
+            let details = ErrorDetails::with_resource_info(
+                *what,
+                id,
+                "",
+                "choose another id, or update the one there",
+            );
+            Status::with_error_details(Code::AlreadyExists, text, details)
+        }
+        Refusal::Precondition(_) => Status::failed_precondition(text),
+    }
+}
+
+/// The status of an engine's error.
+pub(super) fn of_error(error: &EngineError) -> Status {
+    let text = error.to_string();
+    let retry = |code, seconds| {
+        let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(seconds)));
+        Status::with_error_details(code, text.clone(), details)
+    };
+    match error {
+        EngineError::Refused(refusal) => of_refusal(refusal),
+        EngineError::ReadOnly(_) => Status::unavailable(text),
+        EngineError::DiskFull(_) => retry(Code::ResourceExhausted, 60),
+        EngineError::Busy => retry(Code::ResourceExhausted, 1),
+        EngineError::Closing => retry(Code::Unavailable, 1),
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        of_refusal(&refusal)
+    }
+}
+
+impl From<EngineError> for Status {
+    fn from(error: EngineError) -> Self {
+        of_error(&error)
+    }
+}

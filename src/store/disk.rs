@@ -1,0 +1,153 @@
+//! What a database underneath has to do: keep bytes under keys, in order, with atomic batches.
+//!
+//! Everything above this trait (records, digests, packing, checks) is independent of sled, so
+//! that a second database can be put here and pass the same suite.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use super::error::{Code, Fault};
+
+/// Keys with their new values, or nothing where the key is to go.
+pub(crate) type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// A key and its value.
+pub(crate) type Record = (Vec<u8>, Vec<u8>);
+
+/// Takes entries in the order of their keys, until it breaks off.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
+/// A refusal of the database underneath; it never panics through here.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{doing}: {reason}")]
+pub(crate) struct DiskError {
+    pub(crate) doing: &'static str,
+    pub(crate) reason: String,
+    pub(crate) panicked: bool,
+}
+
+impl DiskError {
+    pub(crate) fn new(doing: &'static str, reason: &impl ToString) -> Self {
+        Self {
+            doing,
+            reason: reason.to_string(),
+            panicked: false,
+        }
+    }
+}
+
+impl From<DiskError> for Fault {
+    fn from(error: DiskError) -> Self {
+        let code = if error.panicked {
+            Code::Panic
+        } else {
+            Code::Engine
+        };
+        Fault::new(code, error.to_string())
+    }
+}
+
+/// An ordered map of bytes on a disk.
+pub(crate) trait Disk: Send + Sync {
+    /// The value of a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError>;
+
+    /// The last entry with `low <= key <= high`.
+    fn last(&self, low: &[u8], high: &[u8]) -> Result<Option<Record>, DiskError>;
+
+    /// Every entry whose key starts so, in order.
+    fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> Result<(), DiskError>;
+
+    /// Writes all of a batch or nothing; readers see all of it or nothing. Not yet durable.
+    fn write(&self, batch: &Batch) -> Result<(), DiskError>;
+
+    /// Makes everything written so far durable: on the platter, not in a cache.
+    fn sync(&self) -> Result<(), DiskError>;
+
+    /// Closes the database; whatever fails is in the answer, never a panic.
+    fn close(self: Box<Self>) -> Result<(), DiskError>;
+}
+
+/// A disk in memory, which can be told to fail: the second database that the suite runs over.
+#[cfg(test)]
+pub(crate) mod memory {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// What outlives a closed disk.
+    #[derive(Debug, Default)]
+    pub(crate) struct Platter {
+        pub(crate) entries: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+        /// Writes and syncs until one fails; negative for never.
+        pub(crate) fuse: AtomicI64,
+        /// Writes and syncs that were tried.
+        pub(crate) tried: AtomicI64,
+    }
+
+    impl Platter {
+        pub(crate) fn whole() -> Arc<Self> {
+            let platter = Self::default();
+            platter.fuse.store(-1, Ordering::SeqCst);
+            Arc::new(platter)
+        }
+
+        fn burn(&self, doing: &'static str) -> Result<(), DiskError> {
+            self.tried.fetch_add(1, Ordering::SeqCst);
+            match self.fuse.load(Ordering::SeqCst) {
+                0 => Err(DiskError::new(doing, &"told to fail")),
+                left => {
+                    if left > 0 {
+                        self.fuse.fetch_sub(1, Ordering::SeqCst);
+                    }
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    pub(crate) struct MemoryDisk(pub(crate) Arc<Platter>);
+
+    impl Disk for MemoryDisk {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError> {
+            Ok(self.0.entries.lock().unwrap().get(key).cloned())
+        }
+
+        fn last(&self, low: &[u8], high: &[u8]) -> Result<Option<Record>, DiskError> {
+            let entries = self.0.entries.lock().unwrap();
+            let last = entries.range(low.to_vec()..=high.to_vec()).next_back();
+            Ok(last.map(|(key, value)| (key.clone(), value.clone())))
+        }
+
+        fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> Result<(), DiskError> {
+            let entries = self.0.entries.lock().unwrap().clone();
+            for (key, value) in entries.range(prefix.to_vec()..) {
+                if !key.starts_with(prefix) || visit(key, value).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        }
+
+        fn write(&self, batch: &Batch) -> Result<(), DiskError> {
+            self.0.burn("write")?;
+            let mut entries = self.0.entries.lock().unwrap();
+            for (key, value) in batch {
+                match value {
+                    Some(value) => entries.insert(key.clone(), value.clone()),
+                    None => entries.remove(key),
+                };
+            }
+            Ok(())
+        }
+
+        fn sync(&self) -> Result<(), DiskError> {
+            self.0.burn("sync")
+        }
+
+        fn close(self: Box<Self>) -> Result<(), DiskError> {
+            Ok(())
+        }
+    }
+}

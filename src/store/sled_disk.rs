@@ -1,0 +1,194 @@
+//! sled as the database underneath, with what it leaves out: a real sync, and no panic.
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::disk::{Batch, Disk, DiskError, Record, Visit};
+
+/// How long sled's file lock may outlive its last owner: its threads let go of it late.
+const LOCK_GRACE: Duration = Duration::from_secs(5);
+
+/// One sled tree in a folder.
+pub(crate) struct SledDisk {
+    /// Taken out by `close` and by `Drop`, so that it is let go of inside a guard.
+    db: Option<sled::Db>,
+    folder: PathBuf,
+    /// sled's file, opened before any write, so that a failed write-back is reported to its sync.
+    file: File,
+}
+
+/// Runs something of sled's; a panic in it becomes an error.
+fn guarded<T>(
+    doing: &'static str,
+    run: impl FnOnce() -> Result<T, sled::Error>,
+) -> Result<T, DiskError> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(done) => done.map_err(|error| DiskError::new(doing, &error)),
+        Err(panic) => Err(DiskError {
+            doing,
+            reason: panic_text(panic.as_ref()),
+            panicked: true,
+        }),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("panicked: {}", text.as_deref().unwrap_or("no message"))
+}
+
+impl SledDisk {
+    /// Opens the database in a folder, or makes one there. The caller holds the folder's lock.
+    pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, DiskError> {
+        remove_half_written_snapshots(folder)
+            .map_err(|error| DiskError::new("removing a half-written snapshot", &error))?;
+        let began = Instant::now();
+        let db = loop {
+            let config = sled::Config::new()
+                .path(folder)
+                .cache_capacity(cache_bytes)
+                // The commit thread flushes, and syncs for real; sled's own timer does neither.
+                .flush_every_ms(None);
+            match guarded("opening the database", || config.open()) {
+                Err(error)
+                    if error.reason.contains("could not acquire lock")
+                        && began.elapsed() < LOCK_GRACE =>
+                {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                opened => break opened?,
+            }
+        };
+        let file = File::open(folder.join("db"))
+            .map_err(|error| DiskError::new("opening the database file", &error))?;
+        let disk = Self {
+            db: Some(db),
+            folder: folder.to_path_buf(),
+            file,
+        };
+        // What opening replayed or made has to be on the disk before anything builds on it.
+        disk.sync()?;
+        sync_folder(&disk.folder)?;
+        Ok(disk)
+    }
+
+    fn db(&self) -> Result<&sled::Db, DiskError> {
+        self.db
+            .as_ref()
+            .ok_or_else(|| DiskError::new("using the database", &"closed"))
+    }
+}
+
+fn sync_folder(folder: &Path) -> Result<(), DiskError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| DiskError::new("syncing the database folder", &error))
+}
+
+/// A kill while sled starts leaves `snap.*.generating`, and sled then refuses to open.
+fn remove_half_written_snapshots(folder: &Path) -> std::io::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+impl Disk for SledDisk {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError> {
+        let db = self.db()?;
+        guarded("reading", || Ok(db.get(key)?.map(|value| value.to_vec())))
+    }
+
+    fn last(&self, low: &[u8], high: &[u8]) -> Result<Option<Record>, DiskError> {
+        let db = self.db()?;
+        guarded("reading", || {
+            let last = db.range(low..=high).next_back().transpose()?;
+            Ok(last.map(|(key, value)| (key.to_vec(), value.to_vec())))
+        })
+    }
+
+    fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> Result<(), DiskError> {
+        let db = self.db()?;
+        guarded("scanning", || {
+            for entry in db.scan_prefix(prefix) {
+                let (key, value) = entry?;
+                if let ControlFlow::Break(()) = visit(&key, &value) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), DiskError> {
+        let db = self.db()?;
+        let mut all = sled::Batch::default();
+        for (key, value) in batch {
+            match value {
+                Some(value) => all.insert(key.as_slice(), value.as_slice()),
+                None => all.remove(key.as_slice()),
+            }
+        }
+        guarded("writing", || db.apply_batch(all))
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
+        let db = self.db()?;
+        guarded("flushing", || db.flush())?;
+        // sled's flush asks the kernel to start writing (sync_file_range) and no more.
+        let synced = self.file.sync_all();
+        synced.map_err(|error| DiskError::new("syncing the database file", &error))?;
+        let blobs = self.folder.join("blobs");
+        let mut any = false;
+        let entries = blobs
+            .read_dir()
+            .map_err(|error| DiskError::new("listing the database folder", &error))?;
+        for entry in entries {
+            let synced = entry.and_then(|entry| File::open(entry.path())?.sync_all());
+            synced.map_err(|error| DiskError::new("syncing a database file", &error))?;
+            any = true;
+        }
+        if any {
+            sync_folder(&blobs)?;
+        }
+        Ok(())
+    }
+
+    fn close(mut self: Box<Self>) -> Result<(), DiskError> {
+        let synced = self.sync();
+        let db = self.db.take();
+        // sled's Drop panics where its sync fails.
+        guarded("closing the database", || {
+            drop(db);
+            Ok(())
+        })?;
+        synced
+    }
+}
+
+impl Drop for SledDisk {
+    fn drop(&mut self) {
+        let db = self.db.take();
+        if let Err(error) = guarded("closing the database", || {
+            drop(db);
+            Ok(())
+        }) {
+            tracing::error!(reason = %error, "the database did not close cleanly");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! How fast the store writes and opens, printed. Run it alone, on a real disk:
+//! `cargo test --release --test store_speed -- --ignored --nocapture` (`TMPDIR` chooses the disk).
+#![allow(clippy::unwrap_used, clippy::too_many_lines)]
+
+mod store_support;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use carteira::domain::ClientNo;
+use carteira::store::{Change, OpenOptions, Store, Unit, backup, check, compact};
+use store_support::{BOOK, buckets, client, founding, history, sale, sale_hash, unit};
+
+const CLIENTS: u32 = 20_000;
+const BUCKETS: i32 = 50;
+
+#[test]
+#[ignore = "prints figures"]
+fn how_fast_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let (mut store, _) = Store::open(&dir, &OpenOptions::default()).unwrap();
+    store.apply(&[founding()]).unwrap();
+
+    let mut next = 0;
+    for (groups, size) in [(300, 1), (60, 16), (20, 256)] {
+        let began = Instant::now();
+        for _ in 0..groups {
+            let units: Vec<_> = (next..next + size).map(unit).collect();
+            store.apply(&units).unwrap();
+            next += size;
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let units = f64::from(groups * size);
+        println!(
+            "groups of {size}: {:.0} units/s, {:.2} ms a group",
+            units / seconds,
+            seconds * 1e3 / f64::from(groups)
+        );
+    }
+
+    let first = next;
+    let mut records = 0;
+    let (mut packing, began) = (0.0, Instant::now());
+    for from in (first..first + CLIENTS).step_by(500) {
+        let began = Instant::now();
+        let mut changes = Vec::new();
+        for n in from..from + 500 {
+            let no = ClientNo(n);
+            changes.push(Change::PutClient(no, Arc::new(client(n))));
+            let history = history(n, BUCKETS);
+            let blocks = history.blocks().iter().cloned();
+            changes.extend(blocks.map(|block| Change::PutBlock(no, block)));
+        }
+        records += changes.len();
+        packing += began.elapsed().as_secs_f64();
+        let portfolio = BOOK;
+        store.apply(&[Unit { portfolio, changes }]).unwrap();
+    }
+    let seconds = began.elapsed().as_secs_f64() - packing;
+    println!(
+        "{records} records of {CLIENTS} clients with {} buckets: {:.0} records/s, packing {:.2} M buckets/s",
+        CLIENTS * BUCKETS as u32,
+        records as f64 / seconds,
+        f64::from(CLIENTS) * f64::from(BUCKETS) / packing / 1e6
+    );
+    assert_eq!(buckets(first, BUCKETS).len(), BUCKETS as usize);
+
+    for (groups, size) in [(20, 1_000), (4, 25_000)] {
+        let began = Instant::now();
+        for _ in 0..groups {
+            let changes =
+                (next..next + size).map(|n| Change::PutSale(sale_hash(n), entry(n, first)));
+            let changes = changes.collect();
+            let portfolio = BOOK;
+            store.apply(&[Unit { portfolio, changes }]).unwrap();
+            next += size;
+        }
+        let sales = f64::from(groups * size);
+        println!(
+            "named sales, {size} a unit: {:.0} sales/s",
+            sales / began.elapsed().as_secs_f64()
+        );
+    }
+    let began = Instant::now();
+    store.sales_of(BOOK, ClientNo(1)).unwrap();
+    println!(
+        "the named sales of one client of all: {:?}",
+        began.elapsed()
+    );
+
+    let began = Instant::now();
+    drop(store);
+    println!("closing: {:?}", began.elapsed());
+    let began = Instant::now();
+    let (store, loaded) = Store::open(&dir, &OpenOptions::default()).unwrap();
+    println!("opening with all checks: {:?}", began.elapsed());
+    let book = &loaded.portfolios[0];
+    let buckets: usize = book
+        .histories
+        .iter()
+        .map(|(_, history)| history.iter().count())
+        .sum();
+    let bytes: usize = book
+        .histories
+        .iter()
+        .map(|(_, history)| history.packed_bytes())
+        .sum();
+    println!(
+        "{buckets} buckets, {:.1} bytes each",
+        bytes as f64 / buckets as f64
+    );
+    drop((store, loaded));
+    let began = Instant::now();
+    println!(
+        "{:?}, checked in {:?}",
+        check(&dir).unwrap(),
+        began.elapsed()
+    );
+    let began = Instant::now();
+    backup(&dir, None, &home.path().join("backup"), &|_| ()).unwrap();
+    println!("backup: {:?}", began.elapsed());
+    let size = || {
+        std::fs::metadata(dir.join("sled").join("db"))
+            .unwrap()
+            .len()
+            >> 20
+    };
+    let (before, began) = (size(), Instant::now());
+    compact(&dir, &|_| ()).unwrap();
+    println!(
+        "compaction from {before} to {} MiB: {:?}",
+        size(),
+        began.elapsed()
+    );
+}
+
+/// A sale of one of the clients there are.
+fn entry(n: u32, clients: u32) -> carteira::store::SaleEntry {
+    sale(n % clients)
+}
