@@ -1,12 +1,14 @@
-//! Which bought tickets grow: two rankings of one list.
+//! Which bought tickets grow: three rankings of one list.
 //!
 //! **Potential** is what a client like this one could spend, less what it spends: where to look
-//! for room. **Likely** is what the ticket is expected to become, less what it is: where growth
-//! comes by itself or with little help. They differ much; say which one is shown.
+//! for room. **Rise** is by how much the ticket is expected to rise, falls counted as nothing:
+//! where growth will be. **Likely** is what it is expected to become, less what it is, falls
+//! counted: where the book's total grows. They differ much; say which one is shown.
 
 use super::Book;
 use super::history::{BackTest, History, View};
 use super::least_squares;
+use super::rise::RiseModel;
 use super::upsell::UpsellModel;
 use crate::domain::{ClientNo, ProductNo};
 
@@ -26,29 +28,33 @@ pub struct Growth {
     pub ticket: f64,
     /// P80 of a client like this one, less the ticket; negative above it.
     pub potential: f64,
+    /// Expected rise over the next horizon, falls counted as nothing.
+    pub rise: f64,
     /// Expected ticket over the next horizon, less the ticket.
     pub likely: f64,
 }
 
-/// The weights of the blend that expects a ticket, all 0 or more.
+/// What the back-test says of growth.
 ///
-/// In order: the ticket itself; the ticket of the last horizon; the ticket halved for every 30
+/// Likely growth is a blend with weights of 0 or more of: the ticket itself; the ticket of the last horizon; the ticket halved for every 30
 /// days since its last purchase; the P50 of a client like this one; the ticket times the root of
 /// the client's own trend.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GrowthModel {
     /// One weight a column.
-    pub weights: [f64; COLUMNS],
+    weights: [f64; COLUMNS],
+    rise: RiseModel,
 }
 
 impl GrowthModel {
-    /// Fits the blend on a back-test; without one, a ticket is expected to stay as it is.
-    ///
-    /// Cost: the rows × columns².
+    /// Fits to a back-test; without one, a ticket is expected to stay as it is, or to rise to its
+    /// P80. Cost: 40 passes over its rows.
     pub fn fit(back_test: &BackTest) -> Self {
+        let rise = RiseModel::fit(back_test);
         if back_test.rows.is_empty() {
             return Self {
                 weights: [1.0, 0.0, 0.0, 0.0, 0.0],
+                rise,
             };
         }
         let rows: Vec<_> = back_test
@@ -58,6 +64,7 @@ impl GrowthModel {
             .collect();
         Self {
             weights: least_squares::non_negative(&rows),
+            rise,
         }
     }
 
@@ -67,7 +74,7 @@ impl GrowthModel {
         self.weights.iter().zip(columns).map(|(w, x)| w * x).sum()
     }
 
-    /// Both rankings' figures for every bought ticket, by client, then product.
+    /// All rankings' figures for every bought ticket, by client, then product.
     ///
     /// Cost: that of [`History::views`].
     pub fn growth(
@@ -80,7 +87,7 @@ impl GrowthModel {
         views.iter().map(|view| self.of_view(view)).collect()
     }
 
-    /// Both rankings' figures for one ticket.
+    /// All rankings' figures for one ticket.
     pub fn of_view(&self, view: &View) -> Growth {
         let potential = view.estimate.map_or(view.ticket, |estimate| estimate.q80);
         Growth {
@@ -88,6 +95,7 @@ impl GrowthModel {
             product: view.product,
             ticket: view.ticket,
             potential: potential - view.ticket,
+            rise: self.rise.expect(view),
             likely: self.expect(view) - view.ticket,
         }
     }

@@ -16,6 +16,7 @@ pub mod quantile;
 mod reason;
 mod receipt;
 mod recipe;
+mod rise;
 mod similar;
 mod success;
 pub mod upsell;
