@@ -20,7 +20,7 @@ const FOLDS: u64 = 5;
 /// The largest share held out of a book that is not small.
 const MOST_HELD_OUT: f64 = 0.1;
 /// A more complex variant must lower the held-out loss by this share to be taken.
-const WORTH_IT: f64 = 0.002;
+const WORTH_IT: f64 = 0.0005;
 /// A coverage shift found on `n` tickets counts for `n / (n + 50)`.
 const SHIFT_PSEUDO_TICKETS: f64 = 50.0;
 
@@ -252,7 +252,7 @@ impl UpsellModel {
 }
 
 /// Variants of the factor model, from the simplest on; the simplest is where a choice starts.
-const FACTOR_RULES: [FactorRule; 3] = [
+const FACTOR_RULES: [FactorRule; 5] = [
     FactorRule {
         rank: 1,
         ridge: 150.0,
@@ -265,8 +265,18 @@ const FACTOR_RULES: [FactorRule; 3] = [
     },
     FactorRule {
         rank: 8,
-        ridge: 10.0,
-        intercept_ridge: 0.0,
+        ridge: 40.0,
+        intercept_ridge: 1.0,
+    },
+    FactorRule {
+        rank: 8,
+        ridge: 120.0,
+        intercept_ridge: 4.0,
+    },
+    FactorRule {
+        rank: 8,
+        ridge: 400.0,
+        intercept_ridge: 12.0,
     },
 ];
 
