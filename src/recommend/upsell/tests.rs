@@ -33,7 +33,11 @@ fn sample(clients: usize, products: usize) -> Vec<Vec<f32>> {
         let (size, line) = (random(client) * 3.0, random(client + 7_919));
         let ticket = |product: usize| {
             let seed = 100_003 + client * products + product;
-            let liked = if product % 2 == 0 { line } else { 1.0 - line };
+            let liked = if product.is_multiple_of(2) {
+                line
+            } else {
+                1.0 - line
+            };
             let noise = random(seed) + random(seed + 500_009) - 1.0;
             let bought = random(seed + 900_001) < 0.6;
             let ln = 8.0 + product as f32 * 0.1 + size + 2.0 * liked + 0.5 * noise;
