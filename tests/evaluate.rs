@@ -109,7 +109,15 @@ fn a_task_is_answered_whole_in_its_format_and_the_same_every_time() {
     let names: Vec<_> = files.keys().map(String::as_str).collect();
     assert_eq!(
         names,
-        ["t1.csv", "t1_money.csv", "t2.csv", "t34.csv", "t5.csv"]
+        [
+            "t1.csv",
+            "t1_money.csv",
+            "t2.csv",
+            "t34.csv",
+            "t5.csv",
+            "t6.csv",
+            "t6_net.csv"
+        ]
     );
     assert_eq!(
         files["t1.csv"].lines().next(),

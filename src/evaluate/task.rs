@@ -14,6 +14,8 @@ use crate::neighbours::{CosineIndex, Profiles, Subject};
 use crate::recommend::adoption::{
     Adoption, AdoptionFit, AdoptionModel, AdoptionScratch, Scene, Span, matrix_before,
 };
+use crate::recommend::growth::GrowthModel;
+use crate::recommend::history::{BackTest, History};
 use crate::recommend::upsell::{self, UpsellModel};
 use crate::recommend::{Book, Recipe};
 
@@ -117,7 +119,8 @@ impl Task {
     ///
     /// `t1.csv` lists by probability, `t1_money.csv` the same by expected money: two questions with
     /// two answers. `t2.csv` holds twice the pairs that are looked at, `t34.csv` the asked pairs,
-    /// `t5.csv` the asked cells; a task without dates gets `t5.csv` alone.
+    /// `t5.csv` the asked cells, `t6.csv` the expected rise of every bought ticket and `t6_net.csv` its
+    /// expected net change; a task without dates gets `t5.csv` alone.
     /// Sales from the horizon on, were there any, are not read. The same task gives the same bytes.
     pub fn answer(&self, out: &Path) -> Result<Answers, FilesError> {
         let mut answers = Answers::default();
@@ -167,6 +170,7 @@ impl Task {
                 }
             })
             .collect();
+        answers.rows += self.write_growth(horizon, &scene.book, out)?;
         let likely: Order = |adoption| adoption.propensity;
         let valuable: Order = |adoption| adoption.expected_money / MINOR;
         answers.rows += self.write_top(&scored, likely, &out.join("t1.csv"))?;
@@ -193,6 +197,28 @@ impl Task {
             }
         }
         file.finish()
+    }
+
+    /// Growth of bought tickets: by expected rise, and by expected net change.
+    fn write_growth(
+        &self,
+        horizon: Horizon,
+        book: &Book<'_>,
+        out: &Path,
+    ) -> Result<usize, FilesError> {
+        let history = History::of(&self.files.log, horizon.as_of, horizon.days);
+        let model = UpsellModel::fit(book);
+        let back_test = BackTest::of(&history, book, &model, usize::MAX);
+        let growth = GrowthModel::fit(&back_test).growth(&history, book, &model);
+        let header = "client_id,product_id,growth";
+        let mut rise = Answer::create(&out.join("t6.csv"), header)?;
+        let mut net = Answer::create(&out.join("t6_net.csv"), header)?;
+        for one in &growth {
+            let (client, product) = self.ids(one.client, one.product);
+            rise.row(&[client, product, &(one.rise / MINOR).to_string()])?;
+            net.row(&[client, product, &(one.likely / MINOR).to_string()])?;
+        }
+        Ok(rise.finish()? + net.finish()?)
     }
 
     fn write_pipeline(&self, scored: &[Scored], path: &Path) -> Result<usize, FilesError> {

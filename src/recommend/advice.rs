@@ -67,7 +67,7 @@ pub(super) fn upsell_offer(
     if gain_minor == 0 || (gain_minor as f64) < least {
         return None;
     }
-    let probability = success.probability();
+    let probability = success.probability(f64::from(cell.ticket), estimate);
     Some(Opportunity {
         client: subject.client.unwrap_or(NOBODY),
         product,

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::adoption::{AdoptionModel, AdoptionReceipt, AdoptionScratch, Cancelled, Scene, Span};
 use super::advice::{ignorance, is_publishable, upsell_offer};
 use super::cross_sell::{offers, value_minor};
+use super::history::{BackTest, History};
 use super::similar::similar;
 use super::upsell::{self, UpsellModel};
 use super::{Advice, Book, SimilarClient, SuccessModel};
@@ -86,9 +87,13 @@ impl Advisor {
             horizon_days,
             period_days,
         };
+        let upsell = UpsellModel::fit(&scene.book);
+        let history = History::of(log, as_of, horizon_days);
+        let sample = scene.book.recipe.upsell.sample_cells;
+        let back_test = BackTest::of(&history, &scene.book, &upsell, sample);
         Ok(Self {
-            upsell: UpsellModel::fit(&scene.book),
-            success: SuccessModel::prior(scene.book.recipe),
+            success: SuccessModel::fit(&back_test, scene.book.recipe),
+            upsell,
             adoption: AdoptionModel::fit(log, scene, span, as_of, progress)?,
         })
     }
@@ -170,12 +175,17 @@ impl Advisor {
         }
         let opportunity = upsell_offer(book, self.success, subject, cell, &estimate)?;
         let ticket = self.upsell.explain(book, subject, product, scratch)?;
+        let success = self.success.explain(f64::from(cell.ticket), &estimate);
         let receipt = Receipt {
             ticket: TicketReceipt::Quantile(ticket),
             probability: ProbabilityReceipt {
-                intercept: self.success.log_odds(),
-                terms: Vec::new(),
-                calibrated: false,
+                intercept: success.intercept,
+                terms: success
+                    .terms
+                    .iter()
+                    .map(|term| (term.name.to_owned(), term.value, term.coefficient))
+                    .collect(),
+                calibrated: success.is_calibrated,
             },
             priority: priority(book, &opportunity, opportunity.gain_minor as f64),
         };

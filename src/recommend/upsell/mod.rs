@@ -21,6 +21,8 @@ mod estimate;
 mod factors;
 mod fit;
 mod strengths;
+#[cfg(test)]
+mod tests;
 
 pub use estimate::{Evidence, LEVELS, Scratch, TicketEstimate};
 pub use factors::{Expectation, FactorRule, Factors, MOST_FACTORS};
