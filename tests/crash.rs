@@ -10,19 +10,11 @@ use std::time::Duration;
 
 use carteira::wire::v1;
 use carteira::wire::v1::ticket_service_client::TicketServiceClient;
-use common::{BINARY, Server, data_dir, make_book, spawn};
+use common::{BINARY, Server, assert_no_panic, data_dir, make_book, mix, spawn};
 
 const WRITERS: u64 = 8;
 const CLIENTS: u64 = 16;
 const PRODUCTS: u64 = 5;
-
-/// Spreads a number over 64 bits.
-fn mix(seed: u64) -> u64 {
-    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
-}
 
 /// Request `number`: three sales whose cells and amounts follow from the number.
 fn request(number: u64) -> v1::RecordSalesRequest {
@@ -130,7 +122,8 @@ async fn acknowledged_requests_survive_kills_whole_and_once() {
             let mut opening = spawn(&dir);
             tokio::time::sleep(Duration::from_micros(draw / 10 % 60_000)).await;
             opening.kill().unwrap();
-            opening.wait().unwrap();
+            let log = opening.wait_with_output().unwrap().stderr;
+            assert_no_panic(&[String::from_utf8_lossy(&log).into_owned()]);
             continue;
         }
         let server = Server::start(&dir);

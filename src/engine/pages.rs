@@ -1,5 +1,6 @@
 //! Lists that pages are read from, pinned so that all pages are of one moment.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,21 @@ const KEPT: Duration = Duration::from_secs(15 * 60);
 const LISTS: usize = 64;
 
 /// Lists by number.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct PinnedLists {
     lists: Vec<PinnedList>,
     next: u64,
+}
+
+impl Default for PinnedLists {
+    /// No list yet. Numbers start anywhere, so that a token from before a restart, or of a portfolio
+    /// whose id was given again, does not lead into a list that it was not made for.
+    fn default() -> Self {
+        Self {
+            lists: Vec::new(),
+            next: RandomState::new().hash_one(0_u8),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -46,7 +58,7 @@ impl Tenant {
             lists.lists.swap_remove(oldest);
         }
         let number = lists.next;
-        lists.next += 1;
+        lists.next = lists.next.wrapping_add(1);
         lists.lists.push(PinnedList {
             number,
             scored: scored.clone(),

@@ -48,7 +48,7 @@ impl Posting {
                 amount_minor: draft.amount_minor,
                 quantity_milli: draft.quantity_milli,
             };
-            let overflow = || overflow(format!("sales[{at}].amount_minor"));
+            let overflow = |sum: Sum| sum.overflow(at);
             let mut old = None;
             if let Some(id) = &draft.sale_id {
                 let hash = SaleHash::of(id);
@@ -60,12 +60,12 @@ impl Posting {
             }
             match old {
                 Some(old) => {
-                    posting.count(book, &old, -1).ok_or_else(overflow)?;
+                    posting.count(book, &old, -1).map_err(overflow)?;
                     posting.replaced += 1;
                 }
                 None => posting.created += 1,
             }
-            posting.count(book, &sale, 1).ok_or_else(overflow)?;
+            posting.count(book, &sale, 1).map_err(overflow)?;
         }
         Ok(posting)
     }
@@ -130,16 +130,19 @@ impl Posting {
             })
     }
 
-    /// Puts a sale in (`sign` 1) or takes it out (`sign` -1); `None` when a sum would overflow.
-    fn count(&mut self, book: &Book, sale: &SaleEntry, sign: i64) -> Option<()> {
+    /// Puts a sale in (`sign` 1) or takes it out (`sign` -1); an error names the sum that would
+    /// overflow.
+    fn count(&mut self, book: &Book, sale: &SaleEntry, sign: i64) -> Result<(), Sum> {
         let slot = Slot::Month(sale.day.month());
         let bucket = self.bucket(book, sale.client, sale.product, slot);
-        bucket.amount_minor = bucket.amount_minor.checked_add(sign * sale.amount_minor)?;
-        bucket.quantity_milli = bucket
+        let amount = bucket.amount_minor.checked_add(sign * sale.amount_minor);
+        bucket.amount_minor = amount.ok_or(Sum::Amount)?;
+        let quantity = bucket
             .quantity_milli
-            .checked_add(sign * sale.quantity_milli)?;
+            .checked_add(sign * sale.quantity_milli);
+        bucket.quantity_milli = quantity.ok_or(Sum::Quantity)?;
         if sign > 0 {
-            bucket.sales = bucket.sales.checked_add(1)?;
+            bucket.sales = bucket.sales.checked_add(1).ok_or(Sum::Amount)?;
             bucket.last_day_of_month = bucket.last_day_of_month.max(sale.day.day_of_month());
             self.figures.sales += 1;
         } else {
@@ -147,14 +150,30 @@ impl Posting {
             self.figures.sales = self.figures.sales.saturating_sub(1);
         }
         self.figures.sales_amount_minor += i128::from(sign) * i128::from(sale.amount_minor);
-        i64::try_from(self.figures.sales_amount_minor).ok()?;
-        Some(())
+        i64::try_from(self.figures.sales_amount_minor).map_err(|_| Sum::Amount)?;
+        Ok(())
     }
 }
 
-fn overflow(field: String) -> EngineError {
-    let reason = "makes a sum larger than 9,223,372,036,854,775,807 minor units; check the amount";
-    Refusal::Invalid(vec![Violation::new(field, reason)]).into()
+/// A sum over sales that has no room for one more.
+#[derive(Debug, Clone, Copy)]
+enum Sum {
+    Amount,
+    Quantity,
+}
+
+impl Sum {
+    /// The refusal of the sale that would overflow it.
+    fn overflow(self, at: usize) -> EngineError {
+        let (field, unit) = match self {
+            Self::Amount => ("amount_minor", "minor units"),
+            Self::Quantity => ("quantity", "thousandths of a unit"),
+        };
+        let reason =
+            format!("makes a sum larger than 9,223,372,036,854,775,807 {unit}; check the {field}");
+        let violation = Violation::new(format!("sales[{at}].{field}"), reason);
+        Refusal::Invalid(vec![violation]).into()
+    }
 }
 
 /// Looks up the client and the product of each item; names those that are unknown.

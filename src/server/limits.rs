@@ -56,6 +56,5 @@ impl Limits {
             .http2_max_header_list_size(Some(self.header_bytes))
             .http2_keepalive_interval(Some(self.keepalive))
             .http2_keepalive_timeout(Some(self.keepalive_timeout))
-            .tcp_nodelay(true)
     }
 }

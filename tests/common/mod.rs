@@ -1,22 +1,35 @@
 //! A real server process on a folder of its own, talked to as a client would.
 
+// Each test file is a crate of its own and needs a part of this.
+#![allow(dead_code)]
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use carteira::wire::v1;
 use carteira::wire::v1::catalog_service_client::CatalogServiceClient;
 use carteira::wire::v1::portfolio_service_client::PortfolioServiceClient;
 use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_carteira");
 
+/// How long a server may take until it listens, and then until it serves.
+const START: Duration = Duration::from_secs(30);
+/// How long a server may take to stop once it is told to.
+const STOP: Duration = Duration::from_secs(5);
+
 /// A running server.
 pub struct Server {
     process: Child,
+    log: Option<JoinHandle<Vec<String>>>,
     /// `http://127.0.0.1:PORT`
     pub endpoint: String,
 }
@@ -24,34 +37,53 @@ pub struct Server {
 impl Server {
     /// Starts a server on a folder and waits until it listens.
     pub fn start(dir: &Path) -> Self {
-        let mut process = spawn(dir);
-        let log = BufReader::new(process.stderr.take().unwrap());
+        Self::start_with(dir, &[])
+    }
+
+    /// Starts a server with environment variables of its own.
+    pub fn start_with(dir: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut process = serve(dir).envs(variables.iter().copied()).spawn().unwrap();
+        let stderr = BufReader::new(process.stderr.take().unwrap());
         let (send, found) = channel();
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                assert!(!line.contains("panicked"), "{line}");
+        let log = std::thread::spawn(move || {
+            let mut lines = Vec::new();
+            for line in stderr.lines().map_while(Result::ok) {
                 if let Some((_, address)) = line.split_once("\"address\":\"") {
                     let address = address.split('"').next().unwrap_or_default().to_owned();
                     let _ = send.send(address);
                 }
+                lines.push(line);
             }
+            lines
         });
-        let address = found
-            .recv_timeout(Duration::from_secs(30))
-            .expect("the server listens");
+        let Ok(address) = found.recv_timeout(START) else {
+            let _ = process.kill();
+            panic!("the server does not listen: {:#?}", log.join());
+        };
         Self {
             process,
+            log: Some(log),
             endpoint: format!("http://{address}"),
         }
     }
 
-    /// A connection.
+    /// A connection to a server that says that it serves.
     pub async fn channel(&self) -> Channel {
-        Channel::from_shared(self.endpoint.clone())
+        let channel = Channel::from_shared(self.endpoint.clone())
             .unwrap()
             .connect()
             .await
-            .unwrap()
+            .unwrap();
+        let mut health = HealthClient::new(channel.clone());
+        let began = Instant::now();
+        loop {
+            let status = health.check(HealthCheckRequest::default()).await;
+            if status.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving) {
+                return channel;
+            }
+            assert!(began.elapsed() < START, "the server does not serve");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// kill -9.
@@ -59,18 +91,46 @@ impl Server {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+    /// SIGTERM; the server has to end by itself, in time and without an error.
+    pub fn terminate(mut self) {
+        let pid = self.process.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        assert!(told.success());
+        let began = Instant::now();
+        let ended: ExitStatus = loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                break status;
+            }
+            assert!(began.elapsed() < STOP, "the server takes too long to stop");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        assert!(ended.success(), "the server stopped with {ended}");
     }
 }
 
-/// A server that nobody waits for.
-pub fn spawn(dir: &Path) -> Child {
-    Command::new(BINARY)
+impl Drop for Server {
+    /// Ends the process; its whole log has to be free of panics.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let lines = self.log.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            assert_no_panic(&lines.unwrap().unwrap());
+        }
+    }
+}
+
+/// Fails when a line of a server's log tells of a panic.
+pub fn assert_no_panic(lines: &[String]) {
+    let panicked = lines.iter().find(|line| line.contains("panicked"));
+    assert_eq!(panicked, None, "the whole log: {lines:#?}");
+}
+
+/// `carteira serve` on a folder and any free port.
+fn serve(dir: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    command
         .args([
             "serve",
             "--listen",
@@ -83,9 +143,21 @@ pub fn spawn(dir: &Path) -> Child {
         ])
         .arg(dir)
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::piped());
+    command
+}
+
+/// A server that nobody waits for.
+pub fn spawn(dir: &Path) -> Child {
+    serve(dir).spawn().unwrap()
+}
+
+/// Spreads a number over 64 bits.
+pub fn mix(seed: u64) -> u64 {
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 /// A portfolio with clients `c0…` and products `p0…`.
@@ -124,6 +196,19 @@ pub async fn make_book(channel: Channel, id: &str, clients: usize, products: usi
         request_id: String::new(),
     };
     catalog.batch_upsert_products(request).await.unwrap();
+}
+
+/// The figures of a portfolio and its write counter.
+pub async fn figures(channel: &Channel, id: &str) -> (v1::PortfolioFigures, u64) {
+    let request = v1::GetPortfolioRequest {
+        portfolio_id: id.into(),
+    };
+    let answer = PortfolioServiceClient::new(channel.clone())
+        .get_portfolio(request)
+        .await
+        .unwrap()
+        .into_inner();
+    (answer.figures.unwrap(), answer.sequence)
 }
 
 /// A folder for a server's data, inside a temporary one.

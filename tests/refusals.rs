@@ -1,0 +1,1363 @@
+//! Wrong input to every call: the right status, the field at fault named, nothing changed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+// Tables of cases are long and read well.
+#![allow(clippy::too_many_lines)]
+
+mod common;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use carteira::wire::v1;
+use carteira::wire::v1::catalog_service_client::CatalogServiceClient;
+use carteira::wire::v1::portfolio_service_client::PortfolioServiceClient;
+use carteira::wire::v1::recommendation_service_client::RecommendationServiceClient;
+use carteira::wire::v1::ticket_service_client::TicketServiceClient;
+use common::{Server, data_dir, figures, make_book};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+const BOOK: &str = "book";
+
+type Answer = Pin<Box<dyn Future<Output = Result<(), Status>> + Send>>;
+
+/// One wrong request, and how it has to be refused.
+struct Case {
+    rpc: &'static str,
+    request: String,
+    send: Box<dyn Fn(Channel) -> Answer>,
+    code: Code,
+    /// The field that the answer has to name; empty for none.
+    field: String,
+}
+
+/// A row of the table: `rpc(request) => code, field`.
+macro_rules! refused {
+    ($client:ident.$rpc:ident($request:expr) => $code:ident, $field:expr) => {{
+        let request = $request;
+        Case {
+            rpc: stringify!($rpc),
+            request: shortened(&request),
+            send: Box::new(move |channel| {
+                let request = request.clone();
+                Box::pin(async move { $client::new(channel).$rpc(request).await.map(|_| ()) })
+            }),
+            code: Code::$code,
+            field: $field.to_string(),
+        }
+    }};
+}
+
+/// The same for sales that are streamed: the refusal comes as the end of the answers.
+fn stream_refused(request: v1::StreamSalesRequest, code: Code, field: &str) -> Case {
+    Case {
+        rpc: "stream_sales",
+        request: shortened(&request),
+        send: Box::new(move |channel| {
+            let request = request.clone();
+            Box::pin(async move {
+                let mut service = TicketServiceClient::new(channel);
+                let batches = tokio_stream::iter([request]);
+                let mut answers = service.stream_sales(batches).await?.into_inner();
+                while answers.message().await?.is_some() {}
+                Ok(())
+            })
+        }),
+        code,
+        field: field.into(),
+    }
+}
+
+fn shortened(request: &impl std::fmt::Debug) -> String {
+    format!("{request:?}").chars().take(300).collect()
+}
+
+/// Sends every request of a table; each has to be refused as it says, and to change nothing.
+async fn check(channel: &Channel, cases: Vec<Case>) {
+    let before = figures(channel, BOOK).await;
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let answer = (case.send)(channel.clone()).await;
+        let named: Vec<String> = match &answer {
+            Ok(()) => Vec::new(),
+            Err(status) => {
+                let bad = status.get_error_details().bad_request().cloned();
+                let violations = bad.map_or(Vec::new(), |bad| bad.field_violations);
+                violations.into_iter().map(|bad| bad.field).collect()
+            }
+        };
+        let code = answer.err().map_or(Code::Ok, |status| status.code());
+        let field_named = case.field.is_empty() || named.contains(&case.field);
+        if code != case.code || !field_named {
+            wrong.push(format!(
+                "{}: {code:?} naming {named:?}, not {:?} naming {:?}: {}",
+                case.rpc, case.code, case.field, case.request
+            ));
+        }
+        if figures(channel, BOOK).await != before {
+            wrong.push(format!("{} changed something: {}", case.rpc, case.request));
+            break;
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} requests:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+    println!("{} wrong requests refused", cases.len());
+}
+
+/// A server with a small book: clients `c0` to `c5`, products `p0` to `p2`, of which `c0` buys `p0`.
+async fn server(folder: &tempfile::TempDir) -> (Server, Channel) {
+    let server = Server::start(&data_dir(folder));
+    let channel = server.channel().await;
+    make_book(channel.clone(), BOOK, 6, 3).await;
+    let request = v1::RecordSalesRequest {
+        portfolio_id: BOOK.into(),
+        sales: vec![sale()],
+        request_id: "first".into(),
+        ..Default::default()
+    };
+    TicketServiceClient::new(channel.clone())
+        .record_sales(request)
+        .await
+        .unwrap();
+    (server, channel)
+}
+
+fn sale() -> v1::Sale {
+    v1::Sale {
+        client_id: "c0".into(),
+        product_id: "p0".into(),
+        date: "2026-01-10".into(),
+        amount_minor: 700_000,
+        ..Default::default()
+    }
+}
+
+fn ticket() -> v1::TicketToSet {
+    v1::TicketToSet {
+        client_id: "c0".into(),
+        product_id: "p0".into(),
+        ticket_minor: 100,
+    }
+}
+
+fn event() -> v1::ClientEvent {
+    v1::ClientEvent {
+        client_id: "c0".into(),
+        kind: v1::ClientEventKind::Contact.into(),
+        date: "2026-01-10".into(),
+        ..Default::default()
+    }
+}
+
+fn client(id: &str) -> v1::Client {
+    v1::Client {
+        client_id: id.into(),
+        ..Default::default()
+    }
+}
+
+fn product(id: &str) -> v1::Product {
+    v1::Product {
+        product_id: id.into(),
+        ..Default::default()
+    }
+}
+
+fn number(number: f64) -> v1::AttributeValue {
+    let value = v1::attribute_value::Value::Number(number);
+    v1::AttributeValue { value: Some(value) }
+}
+
+fn text(text: &str) -> v1::AttributeValue {
+    let value = v1::attribute_value::Value::Text(text.into());
+    v1::AttributeValue { value: Some(value) }
+}
+
+/// Texts that are no id.
+fn no_ids() -> [String; 6] {
+    [
+        String::new(),
+        "x".repeat(129),
+        "é".repeat(65),
+        "a\nb".into(),
+        "\0".into(),
+        "a\u{85}".into(),
+    ]
+}
+
+/// Texts that are no name.
+fn no_texts() -> [String; 3] {
+    ["y".repeat(257), "a\tb".into(), "\u{7f}".into()]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_refuses_a_portfolio_that_is_no_id_or_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let mut cases = Vec::new();
+    let wrong = no_ids().map(|id| (id, Code::InvalidArgument, "portfolio_id"));
+    let unknown = ["nowhere", "BOOK", "book "].map(|id| (id.to_owned(), Code::NotFound, ""));
+    for (id, code, field) in wrong.into_iter().chain(unknown) {
+        let before = cases.len();
+        macro_rules! of {
+            ($client:ident.$rpc:ident($request:ident { $($rest:tt)* })) => {{
+                let request = v1::$request {
+                    portfolio_id: id.clone(),
+                    $($rest)*
+                };
+                cases.push(Case {
+                    code,
+                    ..refused!($client.$rpc(request) => Ok, field)
+                });
+            }};
+        }
+        of!(PortfolioServiceClient.get_portfolio(GetPortfolioRequest {}));
+        of!(PortfolioServiceClient.delete_portfolio(DeletePortfolioRequest {}));
+        of!(
+            CatalogServiceClient.batch_upsert_clients(BatchUpsertClientsRequest {
+                clients: vec![client("new")],
+                ..Default::default()
+            })
+        );
+        of!(CatalogServiceClient.get_client(GetClientRequest {
+            client_id: "c0".into()
+        }));
+        of!(CatalogServiceClient.list_clients(ListClientsRequest {
+            ..Default::default()
+        }));
+        of!(CatalogServiceClient.delete_client(DeleteClientRequest {
+            client_id: "c0".into(),
+            ..Default::default()
+        }));
+        of!(CatalogServiceClient.export_client(ExportClientRequest {
+            client_id: "c0".into()
+        }));
+        of!(
+            CatalogServiceClient.batch_upsert_products(BatchUpsertProductsRequest {
+                products: vec![product("new")],
+                ..Default::default()
+            })
+        );
+        of!(CatalogServiceClient.get_product(GetProductRequest {
+            product_id: "p0".into()
+        }));
+        of!(CatalogServiceClient.list_products(ListProductsRequest {
+            ..Default::default()
+        }));
+        of!(CatalogServiceClient.delete_product(DeleteProductRequest {
+            product_id: "p2".into(),
+            ..Default::default()
+        }));
+        of!(
+            CatalogServiceClient.record_client_events(RecordClientEventsRequest {
+                events: vec![event()],
+                ..Default::default()
+            })
+        );
+        of!(TicketServiceClient.record_sales(RecordSalesRequest {
+            sales: vec![sale()],
+            ..Default::default()
+        }));
+        of!(TicketServiceClient.set_tickets(SetTicketsRequest {
+            tickets: vec![ticket()],
+            ..Default::default()
+        }));
+        of!(
+            TicketServiceClient.get_client_tickets(GetClientTicketsRequest {
+                client_id: "c0".into()
+            })
+        );
+        of!(TicketServiceClient.export_tickets(ExportTicketsRequest {}));
+        of!(
+            RecommendationServiceClient.recommend_for_client(RecommendForClientRequest {
+                client_id: "c0".into(),
+                ..Default::default()
+            })
+        );
+        of!(
+            RecommendationServiceClient.list_opportunities(ListOpportunitiesRequest {
+                ..Default::default()
+            })
+        );
+        of!(
+            RecommendationServiceClient.stream_opportunities(StreamOpportunitiesRequest {
+                ..Default::default()
+            })
+        );
+        of!(
+            RecommendationServiceClient.explain_opportunity(ExplainOpportunityRequest {
+                client_id: "c0".into(),
+                product_id: "p0".into(),
+                ..Default::default()
+            })
+        );
+        of!(
+            RecommendationServiceClient.find_similar_clients(FindSimilarClientsRequest {
+                client_id: "c0".into(),
+                ..Default::default()
+            })
+        );
+        of!(
+            RecommendationServiceClient.recommend_what_if(RecommendWhatIfRequest {
+                ..Default::default()
+            })
+        );
+        let batch = v1::StreamSalesRequest {
+            portfolio_id: id.clone(),
+            sales: vec![sale()],
+            ..Default::default()
+        };
+        cases.push(stream_refused(batch, code, field));
+        let nested = match code {
+            Code::NotFound => "",
+            _ => "portfolio.portfolio_id",
+        };
+        let portfolio = v1::Portfolio {
+            portfolio_id: id.clone(),
+            currency: "BRL".into(),
+            ..Default::default()
+        };
+        let update = v1::UpdatePortfolioRequest {
+            portfolio: Some(portfolio.clone()),
+            update_fields: vec!["name".into()],
+            ..Default::default()
+        };
+        cases.push(Case {
+            code,
+            ..refused!(PortfolioServiceClient.update_portfolio(update) => Ok, nested)
+        });
+        if code == Code::InvalidArgument {
+            let create = v1::CreatePortfolioRequest {
+                portfolio: Some(portfolio),
+                ..Default::default()
+            };
+            cases.push(
+                refused!(PortfolioServiceClient.create_portfolio(create) => InvalidArgument, nested),
+            );
+        }
+        assert!(cases.len() - before >= 24);
+    }
+    check(&channel, cases).await;
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_refuses_a_client_or_product_that_is_no_id_or_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let mut cases = Vec::new();
+    let wrong = no_ids().map(|id| (id, Code::InvalidArgument));
+    let unknown = ["nobody", "C0"].map(|id| (id.to_owned(), Code::NotFound));
+    for (id, code) in wrong.into_iter().chain(unknown) {
+        macro_rules! of {
+            ($client:ident.$rpc:ident($request:ident { $field:ident $(, $($rest:tt)*)? })) => {{
+                let request = v1::$request {
+                    portfolio_id: BOOK.into(),
+                    $field: id.clone(),
+                    $($($rest)*)?
+                };
+                let field = match code {
+                    Code::NotFound => "",
+                    _ => stringify!($field),
+                };
+                cases.push(Case {
+                    code,
+                    ..refused!($client.$rpc(request) => Ok, field)
+                });
+            }};
+        }
+        of!(CatalogServiceClient.get_client(GetClientRequest { client_id }));
+        of!(CatalogServiceClient.delete_client(DeleteClientRequest {
+            client_id,
+            ..Default::default()
+        }));
+        of!(CatalogServiceClient.export_client(ExportClientRequest { client_id }));
+        of!(CatalogServiceClient.get_product(GetProductRequest { product_id }));
+        of!(CatalogServiceClient.delete_product(DeleteProductRequest {
+            product_id,
+            ..Default::default()
+        }));
+        of!(TicketServiceClient.get_client_tickets(GetClientTicketsRequest { client_id }));
+        of!(
+            RecommendationServiceClient.recommend_for_client(RecommendForClientRequest {
+                client_id,
+                ..Default::default()
+            })
+        );
+        of!(
+            RecommendationServiceClient.explain_opportunity(ExplainOpportunityRequest {
+                client_id,
+                product_id: "p0".into(),
+                ..Default::default()
+            })
+        );
+        of!(
+            RecommendationServiceClient.explain_opportunity(ExplainOpportunityRequest {
+                product_id,
+                client_id: "c0".into(),
+                ..Default::default()
+            })
+        );
+        of!(
+            RecommendationServiceClient.find_similar_clients(FindSimilarClientsRequest {
+                client_id,
+                ..Default::default()
+            })
+        );
+        // An empty id is a prospect's.
+        if !id.is_empty() {
+            of!(
+                RecommendationServiceClient.recommend_what_if(RecommendWhatIfRequest {
+                    client_id,
+                    ..Default::default()
+                })
+            );
+        }
+        // Inside a batch, and in a filter, an unknown id is the batch's or the filter's fault.
+        let row = v1::Sale {
+            client_id: id.clone(),
+            ..sale()
+        };
+        let request = v1::RecordSalesRequest {
+            portfolio_id: BOOK.into(),
+            sales: vec![sale(), row.clone()],
+            ..Default::default()
+        };
+        cases.push(refused!(TicketServiceClient.record_sales(request) => InvalidArgument, "sales[1].client_id"));
+        let row = v1::Sale {
+            product_id: id.clone(),
+            ..sale()
+        };
+        let batch = v1::StreamSalesRequest {
+            portfolio_id: BOOK.into(),
+            sales: vec![sale(), row],
+            ..Default::default()
+        };
+        cases.push(stream_refused(
+            batch,
+            Code::InvalidArgument,
+            "sales[1].product_id",
+        ));
+        for (field, row) in [
+            (
+                "tickets[0].client_id",
+                v1::TicketToSet {
+                    client_id: id.clone(),
+                    ..ticket()
+                },
+            ),
+            (
+                "tickets[0].product_id",
+                v1::TicketToSet {
+                    product_id: id.clone(),
+                    ..ticket()
+                },
+            ),
+        ] {
+            let request = v1::SetTicketsRequest {
+                portfolio_id: BOOK.into(),
+                tickets: vec![row],
+                ..Default::default()
+            };
+            cases
+                .push(refused!(TicketServiceClient.set_tickets(request) => InvalidArgument, field));
+        }
+        let request = v1::RecordClientEventsRequest {
+            portfolio_id: BOOK.into(),
+            events: vec![
+                event(),
+                v1::ClientEvent {
+                    client_id: id.clone(),
+                    ..event()
+                },
+            ],
+            ..Default::default()
+        };
+        cases.push(refused!(CatalogServiceClient.record_client_events(request) => InvalidArgument, "events[1].client_id"));
+        let request = v1::RecommendWhatIfRequest {
+            portfolio_id: BOOK.into(),
+            tickets: vec![v1::TicketToSet {
+                client_id: String::new(),
+                product_id: id.clone(),
+                ticket_minor: 1,
+            }],
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.recommend_what_if(request) => InvalidArgument, "tickets[0].product_id"));
+        for (field, filter) in [
+            (
+                "filter.client_ids[0]",
+                v1::OpportunityFilter {
+                    client_ids: vec![id.clone()],
+                    ..Default::default()
+                },
+            ),
+            (
+                "filter.product_ids[0]",
+                v1::OpportunityFilter {
+                    product_ids: vec![id.clone()],
+                    ..Default::default()
+                },
+            ),
+        ] {
+            cases.extend(filtered(filter, field));
+        }
+        if code == Code::InvalidArgument {
+            let request = v1::BatchUpsertClientsRequest {
+                portfolio_id: BOOK.into(),
+                clients: vec![client("new"), client(&id)],
+                ..Default::default()
+            };
+            cases.push(refused!(CatalogServiceClient.batch_upsert_clients(request) => InvalidArgument, "clients[1].client_id"));
+            let request = v1::BatchUpsertProductsRequest {
+                portfolio_id: BOOK.into(),
+                products: vec![product("new"), product(&id)],
+                ..Default::default()
+            };
+            cases.push(refused!(CatalogServiceClient.batch_upsert_products(request) => InvalidArgument, "products[1].product_id"));
+        }
+    }
+    check(&channel, cases).await;
+    server.terminate();
+}
+
+/// A wrong filter, to the list and to the stream.
+fn filtered(filter: v1::OpportunityFilter, field: &str) -> [Case; 2] {
+    let list = v1::ListOpportunitiesRequest {
+        portfolio_id: BOOK.into(),
+        filter: Some(filter.clone()),
+        ..Default::default()
+    };
+    let stream = v1::StreamOpportunitiesRequest {
+        portfolio_id: BOOK.into(),
+        filter: Some(filter),
+        ..Default::default()
+    };
+    [
+        refused!(RecommendationServiceClient.list_opportunities(list) => InvalidArgument, field),
+        refused!(RecommendationServiceClient.stream_opportunities(stream) => InvalidArgument, field),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_portfolios_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let good = || v1::Portfolio {
+        portfolio_id: "other".into(),
+        currency: "BRL".into(),
+        ..Default::default()
+    };
+    let overrides = |name: &str, value| [(name.to_owned(), value)].into();
+    let mut settings = vec![
+        (
+            "portfolio.period",
+            "period",
+            v1::Portfolio {
+                period: 9,
+                ..good()
+            },
+        ),
+        (
+            "portfolio.window_months",
+            "window_months",
+            v1::Portfolio {
+                window_months: 61,
+                ..good()
+            },
+        ),
+        (
+            "portfolio.language",
+            "language",
+            v1::Portfolio {
+                language: -1,
+                ..good()
+            },
+        ),
+        (
+            "portfolio.recipe",
+            "recipe",
+            v1::Portfolio {
+                recipe: "unheard of".into(),
+                ..good()
+            },
+        ),
+        (
+            "portfolio.recipe_overrides",
+            "recipe_overrides",
+            v1::Portfolio {
+                recipe_overrides: overrides("upsell.nothing", 1.0),
+                ..good()
+            },
+        ),
+        (
+            "portfolio.recipe_overrides[\"a\"]",
+            "recipe_overrides",
+            v1::Portfolio {
+                recipe_overrides: overrides("a", f64::NAN),
+                ..good()
+            },
+        ),
+        (
+            "portfolio.recipe_overrides[\"a\"]",
+            "recipe_overrides",
+            v1::Portfolio {
+                recipe_overrides: overrides("a", f64::INFINITY),
+                ..good()
+            },
+        ),
+        (
+            "portfolio.recipe_overrides",
+            "recipe_overrides",
+            v1::Portfolio {
+                recipe_overrides: (0..101).map(|at| (format!("n{at}"), 1.0)).collect(),
+                ..good()
+            },
+        ),
+    ];
+    for name in no_texts() {
+        let portfolio = v1::Portfolio { name, ..good() };
+        settings.push(("portfolio.name", "name", portfolio));
+    }
+    let mut cases = Vec::new();
+    for (field, name, portfolio) in settings {
+        let update = v1::UpdatePortfolioRequest {
+            portfolio: Some(v1::Portfolio {
+                portfolio_id: BOOK.into(),
+                ..portfolio.clone()
+            }),
+            update_fields: vec![name.into()],
+            ..Default::default()
+        };
+        cases.push(
+            refused!(PortfolioServiceClient.update_portfolio(update) => InvalidArgument, field),
+        );
+        let create = v1::CreatePortfolioRequest {
+            portfolio: Some(portfolio),
+            ..Default::default()
+        };
+        cases.push(
+            refused!(PortfolioServiceClient.create_portfolio(create) => InvalidArgument, field),
+        );
+    }
+    for currency in ["", "R$", "brl", "XXXX", "ABC", "BRL\n"] {
+        let create = v1::CreatePortfolioRequest {
+            portfolio: Some(v1::Portfolio {
+                currency: currency.into(),
+                ..good()
+            }),
+            ..Default::default()
+        };
+        cases.push(refused!(PortfolioServiceClient.create_portfolio(create) => InvalidArgument, "portfolio.currency"));
+    }
+    for fields in [
+        vec![],
+        vec![String::new()],
+        vec!["currency".into()],
+        vec!["name".into(), "portfolio_id".into()],
+    ] {
+        let update = v1::UpdatePortfolioRequest {
+            portfolio: Some(v1::Portfolio {
+                portfolio_id: BOOK.into(),
+                ..good()
+            }),
+            update_fields: fields,
+            ..Default::default()
+        };
+        cases.push(refused!(PortfolioServiceClient.update_portfolio(update) => InvalidArgument, "update_fields"));
+    }
+    let update = v1::UpdatePortfolioRequest {
+        portfolio: Some(v1::Portfolio {
+            portfolio_id: BOOK.into(),
+            ..Default::default()
+        }),
+        update_fields: vec!["window_months".into()],
+        ..Default::default()
+    };
+    cases.push(refused!(PortfolioServiceClient.update_portfolio(update) => InvalidArgument, "portfolio.window_months"));
+    let empty = v1::CreatePortfolioRequest::default();
+    cases.push(refused!(PortfolioServiceClient.create_portfolio(empty) => InvalidArgument, "portfolio.portfolio_id"));
+    let taken = v1::CreatePortfolioRequest {
+        portfolio: Some(v1::Portfolio {
+            portfolio_id: BOOK.into(),
+            ..good()
+        }),
+        ..Default::default()
+    };
+    cases.push(refused!(PortfolioServiceClient.create_portfolio(taken) => AlreadyExists, ""));
+    check(&channel, cases).await;
+    let all = PortfolioServiceClient::new(channel)
+        .list_portfolios(v1::ListPortfoliosRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(all.portfolios.len(), 1);
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_clients_products_and_events_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let mut clients = vec![
+        ("clients", vec![]),
+        (
+            "clients",
+            (0..10_001).map(|at| client(&format!("n{at}"))).collect(),
+        ),
+        ("clients[1].client_id", vec![client("n"), client("n")]),
+    ];
+    let with = |attributes: Vec<(String, v1::AttributeValue)>| {
+        vec![v1::Client {
+            attributes: attributes.into_iter().collect(),
+            ..client("n")
+        }]
+    };
+    for (name, value) in [
+        ("a", number(f64::NAN)),
+        ("a", number(f64::NEG_INFINITY)),
+        ("a", text("a\u{1}")),
+        ("a", text(&"z".repeat(257))),
+        ("a", v1::AttributeValue { value: None }),
+    ] {
+        clients.push((
+            "clients[0].attributes[\"a\"]",
+            with(vec![(name.into(), value)]),
+        ));
+    }
+    clients.push((
+        "clients[0].attributes[\"\"]",
+        with(vec![(String::new(), number(1.0))]),
+    ));
+    let many = (0..65).map(|at| (format!("a{at}"), number(1.0))).collect();
+    clients.push(("clients[0].attributes", with(many)));
+    clients.push((
+        "clients[0].excluded_product_ids",
+        vec![v1::Client {
+            excluded_product_ids: (0..1_001).map(|at| format!("p{at}")).collect(),
+            ..client("n")
+        }],
+    ));
+    clients.push((
+        "clients[0].excluded_product_ids[1]",
+        vec![v1::Client {
+            excluded_product_ids: vec!["p0".into(), String::new()],
+            ..client("n")
+        }],
+    ));
+    for wrong in no_texts() {
+        let name = v1::Client {
+            name: wrong.clone(),
+            ..client("n")
+        };
+        clients.push(("clients[0].name", vec![name]));
+        let owner = v1::Client {
+            owner: wrong,
+            ..client("n")
+        };
+        clients.push(("clients[0].owner", vec![owner]));
+    }
+    let mut cases = Vec::new();
+    for (field, clients) in clients {
+        let request = v1::BatchUpsertClientsRequest {
+            portfolio_id: BOOK.into(),
+            clients,
+            ..Default::default()
+        };
+        cases.push(
+            refused!(CatalogServiceClient.batch_upsert_clients(request) => InvalidArgument, field),
+        );
+    }
+    let mut products = vec![
+        ("products", vec![]),
+        ("products[1].product_id", vec![product("n"), product("n")]),
+        (
+            "products[0].list_price_minor",
+            vec![v1::Product {
+                list_price_minor: Some(-1),
+                ..product("n")
+            }],
+        ),
+        (
+            "products[0].needs_product_id",
+            vec![v1::Product {
+                needs_product_id: "n".into(),
+                ..product("n")
+            }],
+        ),
+        (
+            "products[0].upgrade_of_product_id",
+            vec![v1::Product {
+                upgrade_of_product_id: "a\nb".into(),
+                ..product("n")
+            }],
+        ),
+        (
+            "products[0].category",
+            vec![v1::Product {
+                category: "y".repeat(257),
+                ..product("n")
+            }],
+        ),
+        (
+            "products[0].name",
+            vec![v1::Product {
+                name: "\u{9f}".into(),
+                ..product("n")
+            }],
+        ),
+    ];
+    for margin_rate in [-0.01, 1.01, f64::NAN, f64::INFINITY] {
+        let product = v1::Product {
+            margin_rate: Some(margin_rate),
+            ..product("n")
+        };
+        products.push(("products[0].margin_rate", vec![product]));
+    }
+    for (field, products) in products {
+        let request = v1::BatchUpsertProductsRequest {
+            portfolio_id: BOOK.into(),
+            products,
+            ..Default::default()
+        };
+        cases.push(
+            refused!(CatalogServiceClient.batch_upsert_products(request) => InvalidArgument, field),
+        );
+    }
+    let bought = v1::DeleteProductRequest {
+        portfolio_id: BOOK.into(),
+        product_id: "p0".into(),
+        ..Default::default()
+    };
+    cases.push(refused!(CatalogServiceClient.delete_product(bought) => FailedPrecondition, ""));
+    let contract = v1::ClientEvent {
+        kind: v1::ClientEventKind::Contract.into(),
+        ..event()
+    };
+    let mut events = vec![
+        ("events", vec![]),
+        (
+            "events[0].kind",
+            vec![v1::ClientEvent { kind: 0, ..event() }],
+        ),
+        (
+            "events[0].kind",
+            vec![v1::ClientEvent {
+                kind: 77,
+                ..event()
+            }],
+        ),
+        ("events[0].end_date", vec![contract.clone()]),
+        (
+            "events[0].end_date",
+            vec![v1::ClientEvent {
+                end_date: "2026-01-09".into(),
+                ..contract
+            }],
+        ),
+        (
+            "events[0].end_date",
+            vec![v1::ClientEvent {
+                end_date: "2026-01-11".into(),
+                ..event()
+            }],
+        ),
+        (
+            "events[0].note",
+            vec![v1::ClientEvent {
+                note: "n".repeat(257),
+                ..event()
+            }],
+        ),
+    ];
+    for date in NO_DATES {
+        let event = v1::ClientEvent {
+            date: date.into(),
+            ..event()
+        };
+        events.push(("events[0].date", vec![event]));
+    }
+    for (field, events) in events {
+        let request = v1::RecordClientEventsRequest {
+            portfolio_id: BOOK.into(),
+            events,
+            ..Default::default()
+        };
+        cases.push(
+            refused!(CatalogServiceClient.record_client_events(request) => InvalidArgument, field),
+        );
+    }
+    check(&channel, cases).await;
+    server.terminate();
+}
+
+/// Texts that are no date of a sale.
+const NO_DATES: [&str; 10] = [
+    "",
+    "2026-02-30",
+    "2026-13-01",
+    "01/02/2026",
+    "2026-1-1",
+    "20260101",
+    "0001-01-01",
+    "9999-12-31",
+    "2026-01-01T00:00:00Z",
+    "２０２６-01-01",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_sales_and_tickets_are_refused_streamed_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let mut rows = Vec::new();
+    for amount_minor in [0, i64::MAX, i64::MIN, i64::MAX / 1_000 + 1] {
+        let row = v1::Sale {
+            amount_minor,
+            ..sale()
+        };
+        rows.push(("sales[1].amount_minor", row));
+    }
+    for quantity in [f64::NAN, f64::INFINITY, 1e308, -1e17] {
+        let row = v1::Sale {
+            quantity: Some(quantity),
+            ..sale()
+        };
+        rows.push(("sales[1].quantity", row));
+    }
+    for sale_id in ["s".repeat(129), "a\rb".into()] {
+        rows.push(("sales[1].sale_id", v1::Sale { sale_id, ..sale() }));
+    }
+    for date in NO_DATES {
+        let row = v1::Sale {
+            date: date.into(),
+            ..sale()
+        };
+        rows.push(("sales[1].date", row));
+    }
+    let mut batches: Vec<(String, Vec<v1::Sale>, &str, String)> = rows
+        .into_iter()
+        .map(|(field, row)| (field.into(), vec![sale(), row], "", String::new()))
+        .collect();
+    let named = |request_id: &str| ("request_id".into(), vec![sale()], "", request_id.to_owned());
+    batches.push(named(&"r".repeat(129)));
+    batches.push(named("a\nb"));
+    batches.push((
+        "request_id".into(),
+        vec![sale(), sale()],
+        "",
+        "first".into(),
+    ));
+    for currency in ["USD", "brl", "R$"] {
+        batches.push(("currency".into(), vec![sale()], currency, String::new()));
+    }
+    batches.push(("sales".into(), vec![], "", String::new()));
+    batches.push(("sales".into(), vec![sale(); 10_001], "", String::new()));
+    // Each is within bounds; together with the first sale they are more than an i64 holds.
+    let huge = v1::Sale {
+        amount_minor: i64::MAX / 1_000,
+        ..sale()
+    };
+    let overflow = "sales[999].amount_minor".to_owned();
+    batches.push((overflow, vec![huge; 1_000], "", String::new()));
+    let huge = v1::Sale {
+        quantity: Some(9e12),
+        ..sale()
+    };
+    let overflow = "sales[1024].quantity".to_owned();
+    batches.push((overflow, vec![huge; 1_025], "", String::new()));
+    let mut cases = Vec::new();
+    for (field, sales, currency, request_id) in batches {
+        let request = v1::RecordSalesRequest {
+            portfolio_id: BOOK.into(),
+            sales: sales.clone(),
+            currency: currency.into(),
+            request_id: request_id.clone(),
+        };
+        cases.push(refused!(TicketServiceClient.record_sales(request) => InvalidArgument, field));
+        let request = v1::StreamSalesRequest {
+            portfolio_id: BOOK.into(),
+            sales,
+            currency: currency.into(),
+            request_id,
+        };
+        cases.push(stream_refused(request, Code::InvalidArgument, &field));
+    }
+    let mut tickets = vec![
+        ("tickets", vec![], ""),
+        ("tickets", vec![ticket(); 10_001], ""),
+        ("tickets[1].product_id", vec![ticket(), ticket()], ""),
+        ("currency", vec![ticket()], "EUR"),
+    ];
+    for ticket_minor in [-1, i64::MIN, i64::MAX] {
+        let row = v1::TicketToSet {
+            ticket_minor,
+            ..ticket()
+        };
+        tickets.push(("tickets[0].ticket_minor", vec![row], ""));
+    }
+    for (field, tickets, currency) in tickets {
+        let request = v1::SetTicketsRequest {
+            portfolio_id: BOOK.into(),
+            tickets,
+            currency: currency.into(),
+            ..Default::default()
+        };
+        cases.push(refused!(TicketServiceClient.set_tickets(request) => InvalidArgument, field));
+    }
+    check(&channel, cases).await;
+    // What was answered before the refused batch of a stream stays; what follows it is not taken.
+    let before = figures(&channel, BOOK).await;
+    let batch = |portfolio: &str, amount_minor| v1::StreamSalesRequest {
+        portfolio_id: portfolio.into(),
+        sales: vec![v1::Sale {
+            amount_minor,
+            ..sale()
+        }],
+        ..Default::default()
+    };
+    let batches = [batch(BOOK, 5), batch("other", 6), batch(BOOK, 7)];
+    let mut service = TicketServiceClient::new(channel.clone());
+    let stream = service.stream_sales(tokio_stream::iter(batches)).await;
+    let mut stream = stream.unwrap().into_inner();
+    let answer = stream.message().await.unwrap().unwrap();
+    assert_eq!((answer.recorded, answer.sequence), (1, before.1 + 1));
+    let refused = stream.message().await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let after = figures(&channel, BOOK).await;
+    assert_eq!(after.0.sales_amount_minor, before.0.sales_amount_minor + 5);
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_lists_filters_and_suppositions_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let mut cases = Vec::new();
+    for page_token in ["x", "AAAA", "é", "====", "\0", &"A".repeat(10_000)] {
+        let page_token = page_token.to_owned();
+        let request = v1::ListPortfoliosRequest {
+            page_token: page_token.clone(),
+            ..Default::default()
+        };
+        cases.push(refused!(PortfolioServiceClient.list_portfolios(request) => InvalidArgument, "page_token"));
+        let request = v1::ListClientsRequest {
+            portfolio_id: BOOK.into(),
+            page_token: page_token.clone(),
+            ..Default::default()
+        };
+        cases.push(
+            refused!(CatalogServiceClient.list_clients(request) => InvalidArgument, "page_token"),
+        );
+        let request = v1::ListProductsRequest {
+            portfolio_id: BOOK.into(),
+            page_token: page_token.clone(),
+            ..Default::default()
+        };
+        cases.push(
+            refused!(CatalogServiceClient.list_products(request) => InvalidArgument, "page_token"),
+        );
+        let request = v1::ListOpportunitiesRequest {
+            portfolio_id: BOOK.into(),
+            page_token,
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.list_opportunities(request) => InvalidArgument, "page_token"));
+    }
+    // A token of one list is no token of another.
+    let request = v1::ListClientsRequest {
+        portfolio_id: BOOK.into(),
+        page_size: 2,
+        ..Default::default()
+    };
+    let clients = CatalogServiceClient::new(channel.clone())
+        .list_clients(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(!clients.next_page_token.is_empty());
+    let request = v1::ListProductsRequest {
+        portfolio_id: BOOK.into(),
+        page_token: clients.next_page_token,
+        ..Default::default()
+    };
+    cases.push(
+        refused!(CatalogServiceClient.list_products(request) => InvalidArgument, "page_token"),
+    );
+    for page_size in [1_001, u32::MAX] {
+        let request = v1::ListPortfoliosRequest {
+            page_size,
+            ..Default::default()
+        };
+        cases.push(refused!(PortfolioServiceClient.list_portfolios(request) => InvalidArgument, "page_size"));
+        let request = v1::ListClientsRequest {
+            portfolio_id: BOOK.into(),
+            page_size,
+            ..Default::default()
+        };
+        cases.push(
+            refused!(CatalogServiceClient.list_clients(request) => InvalidArgument, "page_size"),
+        );
+        let request = v1::ListProductsRequest {
+            portfolio_id: BOOK.into(),
+            page_size,
+            ..Default::default()
+        };
+        cases.push(
+            refused!(CatalogServiceClient.list_products(request) => InvalidArgument, "page_size"),
+        );
+        let request = v1::ListOpportunitiesRequest {
+            portfolio_id: BOOK.into(),
+            page_size,
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.list_opportunities(request) => InvalidArgument, "page_size"));
+        let request = v1::RecommendForClientRequest {
+            portfolio_id: BOOK.into(),
+            client_id: "c0".into(),
+            max_per_kind: page_size,
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.recommend_for_client(request) => InvalidArgument, "max_per_kind"));
+        let request = v1::RecommendWhatIfRequest {
+            portfolio_id: BOOK.into(),
+            max_per_kind: page_size,
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.recommend_what_if(request) => InvalidArgument, "max_per_kind"));
+        let request = v1::FindSimilarClientsRequest {
+            portfolio_id: BOOK.into(),
+            client_id: "c0".into(),
+            max_clients: page_size,
+        };
+        cases.push(refused!(RecommendationServiceClient.find_similar_clients(request) => InvalidArgument, "max_clients"));
+    }
+    let none = v1::OpportunityFilter::default;
+    let condition = |name: &str, values: &[&str], min, max| v1::OpportunityFilter {
+        attributes: vec![v1::AttributeFilter {
+            name: name.into(),
+            values: values.iter().map(ToString::to_string).collect(),
+            min,
+            max,
+        }],
+        ..Default::default()
+    };
+    for (field, filter) in [
+        (
+            "filter.kinds[0]",
+            v1::OpportunityFilter {
+                kinds: vec![0],
+                ..none()
+            },
+        ),
+        (
+            "filter.kinds[1]",
+            v1::OpportunityFilter {
+                kinds: vec![1, 9],
+                ..none()
+            },
+        ),
+        (
+            "filter.owners[0]",
+            v1::OpportunityFilter {
+                owners: vec!["a\nb".into()],
+                ..none()
+            },
+        ),
+        (
+            "filter.categories[0]",
+            v1::OpportunityFilter {
+                categories: vec!["k".repeat(257)],
+                ..none()
+            },
+        ),
+        (
+            "filter.categories",
+            v1::OpportunityFilter {
+                categories: vec!["k".into(); 1_001],
+                ..none()
+            },
+        ),
+        (
+            "filter.min_gain_minor",
+            v1::OpportunityFilter {
+                min_gain_minor: -1,
+                ..none()
+            },
+        ),
+        (
+            "filter.min_probability",
+            v1::OpportunityFilter {
+                min_probability: f64::NAN,
+                ..none()
+            },
+        ),
+        (
+            "filter.min_probability",
+            v1::OpportunityFilter {
+                min_probability: 1.5,
+                ..none()
+            },
+        ),
+        (
+            "filter.min_probability",
+            v1::OpportunityFilter {
+                min_probability: -0.5,
+                ..none()
+            },
+        ),
+        (
+            "filter.attributes[0].name",
+            condition("", &["a"], None, None),
+        ),
+        (
+            "filter.attributes[0].values",
+            condition("a", &[], None, None),
+        ),
+        (
+            "filter.attributes[0].values",
+            condition("a", &["\n"], None, None),
+        ),
+        (
+            "filter.attributes[0].min",
+            condition("a", &[], Some(f64::NAN), None),
+        ),
+        (
+            "filter.attributes[0].max",
+            condition("a", &[], None, Some(f64::NAN)),
+        ),
+    ] {
+        cases.extend(filtered(filter, field));
+    }
+    for raw in [-1, 9] {
+        let request = v1::ListOpportunitiesRequest {
+            portfolio_id: BOOK.into(),
+            order: raw,
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.list_opportunities(request) => InvalidArgument, "order"));
+        let request = v1::StreamOpportunitiesRequest {
+            portfolio_id: BOOK.into(),
+            language: raw,
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.stream_opportunities(request) => InvalidArgument, "language"));
+        let request = v1::RecommendForClientRequest {
+            portfolio_id: BOOK.into(),
+            client_id: "c0".into(),
+            language: raw,
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.recommend_for_client(request) => InvalidArgument, "language"));
+        let request = v1::ExplainOpportunityRequest {
+            portfolio_id: BOOK.into(),
+            client_id: "c0".into(),
+            product_id: "p0".into(),
+            kind: raw,
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.explain_opportunity(request) => InvalidArgument, "kind"));
+    }
+    // `c0` buys `p0`, so that is no cross-sell; and with six clients no figure is published.
+    let explain = v1::ExplainOpportunityRequest {
+        portfolio_id: BOOK.into(),
+        client_id: "c0".into(),
+        product_id: "p0".into(),
+        kind: v1::OpportunityKind::CrossSell.into(),
+        ..Default::default()
+    };
+    cases.push(refused!(RecommendationServiceClient.explain_opportunity(explain.clone()) => InvalidArgument, "kind"));
+    let explain = v1::ExplainOpportunityRequest {
+        kind: v1::OpportunityKind::Upsell.into(),
+        ..explain
+    };
+    cases.push(refused!(RecommendationServiceClient.explain_opportunity(explain) => FailedPrecondition, ""));
+    let supposed = |client_id: &str, ticket_minor| v1::TicketToSet {
+        client_id: client_id.into(),
+        product_id: "p0".into(),
+        ticket_minor,
+    };
+    for (field, tickets) in [
+        ("tickets[0].client_id", vec![supposed("c0", 1)]),
+        ("tickets[0].ticket_minor", vec![supposed("", -1)]),
+        ("tickets[0].ticket_minor", vec![supposed("", i64::MAX)]),
+        (
+            "tickets[1].product_id",
+            vec![supposed("", 1), supposed("", 2)],
+        ),
+        ("tickets", vec![supposed("", 1); 10_001]),
+    ] {
+        let request = v1::RecommendWhatIfRequest {
+            portfolio_id: BOOK.into(),
+            tickets,
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.recommend_what_if(request) => InvalidArgument, field));
+    }
+    let request = v1::RecommendWhatIfRequest {
+        portfolio_id: BOOK.into(),
+        attributes: [("staff".to_owned(), number(f64::NAN))].into(),
+        ..Default::default()
+    };
+    cases.push(refused!(RecommendationServiceClient.recommend_what_if(request) => InvalidArgument, "attributes[\"staff\"]"));
+    check(&channel, cases).await;
+    server.terminate();
+}
+
+/// `GetPortfolioRequest` with any bytes for the id.
+#[derive(Clone, PartialEq, prost::Message)]
+struct AnyBytes {
+    #[prost(bytes = "vec", tag = "1")]
+    portfolio_id: Vec<u8>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_request_at_all_is_refused_and_the_connection_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let before = figures(&channel, BOOK).await;
+    // Larger than a request may be.
+    let request = v1::RecordSalesRequest {
+        portfolio_id: BOOK.into(),
+        request_id: "z".repeat(9 * 1024 * 1024),
+        sales: vec![sale()],
+        ..Default::default()
+    };
+    let refused = TicketServiceClient::new(channel.clone())
+        .record_sales(request)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused.code(), Code::OutOfRange | Code::ResourceExhausted),
+        "{refused:?}"
+    );
+    // Not UTF-8; and a call that is not there.
+    let calls = [
+        "/carteira.v1.PortfolioService/GetPortfolio",
+        "/carteira.v1.PortfolioService/GetEverything",
+    ];
+    for (path, codes) in calls.into_iter().zip([
+        [Code::Internal, Code::InvalidArgument],
+        [Code::Unimplemented; 2],
+    ]) {
+        let mut raw = tonic::client::Grpc::new(channel.clone());
+        raw.ready().await.unwrap();
+        let request = AnyBytes {
+            portfolio_id: vec![0xff, 0xfe],
+        };
+        let codec = tonic_prost::ProstCodec::<AnyBytes, v1::GetPortfolioResponse>::default();
+        let path = tonic::codegen::http::uri::PathAndQuery::from_static(path);
+        let refused = raw
+            .unary(tonic::Request::new(request), path, codec)
+            .await
+            .unwrap_err();
+        assert!(codes.contains(&refused.code()), "{refused:?}");
+    }
+    assert_eq!(figures(&channel, BOOK).await, before);
+    server.terminate();
+}
