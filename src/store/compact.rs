@@ -28,12 +28,16 @@ pub fn compact(dir: &Path, progress: Progress<'_>) -> Result<Report, OpenError> 
             let what = "there is too little room for a second copy of the records";
             return Err(Fault::new(Code::DiskFull, what));
         }
-        let fresh = SledDisk::open(&store.folder.fresh(), options.cache_bytes)?;
+        let fresh = SledDisk::open(
+            &store.folder.fresh(),
+            options.cache_bytes,
+            options.write_limit,
+        )?;
         copy(store.disk.as_ref(), &fresh, progress)?;
         Box::new(fresh).close()?;
         // The same records and meta records: the watermark holds for both databases.
         let path = store.folder.fresh();
-        let (disk, scanned) = open_disk(path, options.cache_bytes, options.stall_limit)?;
+        let (disk, scanned) = open_disk(path, &options)?;
         disk.close()?;
         if scanned.meta != Some(store.meta) {
             return Err(Fault::new(Code::Digest, "the copy is not the original"));

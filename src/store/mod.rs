@@ -29,6 +29,7 @@ mod stage;
 #[cfg(test)]
 mod suite;
 mod value;
+mod watched;
 mod watermark;
 
 pub use backup::{Progress, backup};
