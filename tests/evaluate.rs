@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use carteira::evaluate::{Answers, Horizon, Task};
+use carteira::evaluate::{Answered, Horizon, Task};
 use carteira::recommend::Recipe;
 
 const CLIENTS: usize = 60;
@@ -74,7 +74,7 @@ fn write_task(folder: &Path) {
     }
 }
 
-fn answer(folder: &Path, out: &str) -> (Answers, BTreeMap<String, String>) {
+fn answer(folder: &Path, out: &str) -> (Answered, BTreeMap<String, String>) {
     let horizon = Horizon::from_manifest(&folder.join("manifest.json")).unwrap();
     let recipe = Recipe::standard().unwrap();
     let task = Task::read(&folder.join("in"), horizon, recipe).unwrap();
