@@ -100,7 +100,10 @@ fn sorted_tickets(matrix: &TicketMatrix, product: ProductNo) -> Vec<f64> {
 /// A quantile of sorted numbers, interpolated between the two that it falls between.
 fn quantile(sorted: &[f64], level: f64) -> Option<f64> {
     let place = level * (sorted.len().checked_sub(1)?) as f64;
-    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    let (low, high) = (
+        sorted[place.floor() as usize],
+        sorted[place.ceil() as usize],
+    );
     Some(low + (high - low) * place.fract())
 }
 

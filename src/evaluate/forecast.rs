@@ -157,12 +157,11 @@ impl<'a> Stage<'a> {
         let of_client = |scratch: &mut upsell::Scratch, cells: &[Hidden]| -> Vec<[f64; 3]> {
             let subject = Subject::existing(visible, &self.profiles, cells[0].client);
             model.begin(&book, &subject, scratch);
-            let mut estimate = |cell: &Hidden| {
-                match model.estimate(&book, &subject, cell.product, scratch) {
+            let mut estimate =
+                |cell: &Hidden| match model.estimate(&book, &subject, cell.product, scratch) {
                     Some(ticket) => [ticket.q50, ticket.q80, ticket.q90],
                     None => [statistics.product(cell.product).ln_median.exp(); 3],
-                }
-            };
+                };
             cells.iter().map(&mut estimate).collect()
         };
         let by_client: Vec<&[Hidden]> = hidden.chunk_by(|a, b| a.client == b.client).collect();

@@ -10,6 +10,7 @@ mod answers;
 mod baselines;
 mod error;
 mod evaluation;
+pub mod figures;
 mod files;
 mod forecast;
 mod hidden;

@@ -12,6 +12,9 @@ const LEAST_CLIENTS: usize = 10;
 /// The thirds of the clients by what they spend.
 const SIZES: [&str; 3] = ["small", "middle", "large"];
 
+/// What stands in place of an attribute's name.
+pub(super) const CLIENT_SIZE: &str = "client size";
+
 /// A group of clients.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
@@ -56,7 +59,6 @@ pub(super) fn groups(
     groups
 }
 
-
 fn by_size(matrix: &TicketMatrix) -> Vec<Group> {
     let clients = matrix.clients();
     let spend = |client: usize| -> f64 {
@@ -71,12 +73,16 @@ fn by_size(matrix: &TicketMatrix) -> Vec<Group> {
             members[*client] = true;
         }
         Group {
-            attribute: "client size".to_owned(),
+            attribute: CLIENT_SIZE.to_owned(),
             value: (*name).to_owned(),
             members,
         }
     };
-    SIZES.iter().enumerate().map(|(at, name)| third(at, name)).collect()
+    SIZES
+        .iter()
+        .enumerate()
+        .map(|(at, name)| third(at, name))
+        .collect()
 }
 
 #[cfg(test)]
@@ -124,7 +130,10 @@ mod tests {
             ]
         );
         let counts = |at: usize| groups[at].members.iter().filter(|member| **member).count();
-        assert_eq!([counts(0), counts(1), counts(2), counts(4)], [13, 13, 14, 10]);
+        assert_eq!(
+            [counts(0), counts(1), counts(2), counts(4)],
+            [13, 13, 14, 10]
+        );
         assert!(groups[0].members[0] && groups[2].members[39] && groups[4].members[39]);
     }
 }

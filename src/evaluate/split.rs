@@ -93,7 +93,8 @@ impl<'a> Split<'a> {
             .iter()
             .map(|&client| horizon.map_or_else(Vec::new, |at| bought(input.log, client, at, kept)))
             .collect();
-        let attributes = |client: &ClientNo| *input.attributes.get(client.index()).unwrap_or(&&NONE);
+        let attributes =
+            |client: &ClientNo| *input.attributes.get(client.index()).unwrap_or(&&NONE);
         let traits = |product: &ProductNo| {
             let traits = input.products.get(product.index());
             traits.copied().unwrap_or_default()

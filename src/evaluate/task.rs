@@ -187,7 +187,11 @@ impl Task {
             let cells = cells.into_iter().zip(quantiles);
             answered.extend(cells.map(|(cell, quantiles)| (fold.clone(), cell, quantiles)));
         }
-        answers.potential(answered.iter().map(|(fold, cell, q)| (fold.as_str(), *cell, *q)))
+        answers.potential(
+            answered
+                .iter()
+                .map(|(fold, cell, q)| (fold.as_str(), *cell, *q)),
+        )
     }
 
     /// The asked cells by fold, in client order.

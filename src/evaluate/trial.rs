@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::EvaluateError;
 use super::answers::Answers;
 use super::baselines::{BestSellers, Forecaster, product_quantiles};
 use super::evaluation::{BookMeasured, Evaluation, Listed, Method, Segment, SpanMeasured};
@@ -13,7 +14,6 @@ use super::measure;
 use super::plan::{Horizon, Plan};
 use super::segments::groups;
 use super::split::Split;
-use super::EvaluateError;
 use crate::domain::{ClientNo, ProductNo};
 use crate::recommend::Recipe;
 use crate::recommend::adoption::AdoptionFit;
@@ -392,7 +392,9 @@ fn judged(split: &Split<'_>) -> Vec<bool> {
     let hash = |client: u64| client.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     let share = MOST_PAIRS as f64 / pairs.max(1) as f64;
     let limit = share * 2.0_f64.powi(32);
-    (0..clients).map(|client| (hash(client) as f64) < limit).collect()
+    (0..clients)
+        .map(|client| (hash(client) as f64) < limit)
+        .collect()
 }
 
 /// Every pair of the judged clients that is not bought, with its figure where there is one.

@@ -66,7 +66,12 @@ mod tests {
         assert!((half.log_pinball - (0.5 + 0.5 * ln2) / 2.0).abs() < 1e-12);
         assert!((most.log_pinball - (0.8 + 0.2 * ln2) / 2.0).abs() < 1e-12);
         assert!((more.log_pinball - (0.9 + 0.1 * ln2) / 2.0).abs() < 1e-12);
-        assert!(found.levels.iter().all(|fit| (fit.coverage - 0.5).abs() < 1e-12));
+        assert!(
+            found
+                .levels
+                .iter()
+                .all(|fit| (fit.coverage - 0.5).abs() < 1e-12)
+        );
         assert_eq!(potential([]), None);
     }
 
