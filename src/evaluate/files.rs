@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
+use super::input::Input;
 use crate::domain::{Attribute, ClientNo, Day, ProductNo, Text};
 use crate::matrix::{Cell, Purchase, PurchaseLog, TicketMatrix};
 use crate::recommend::ProductTraits;
@@ -20,6 +21,14 @@ pub enum FilesError {
     /// Neither the file nor its `.gz` is there, or it cannot be read.
     #[error("cannot read {path}: {source}")]
     Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {path}: {source}; look at the folder and the room on the disk")]
+    Unwritable {
         /// Which.
         path: PathBuf,
         /// What the system said.
@@ -172,6 +181,16 @@ impl Files {
             files.read_sales(folder)?;
         }
         Ok(files)
+    }
+
+    /// What an evaluation reads.
+    pub fn input(&self) -> Input<'_> {
+        Input {
+            log: &self.log,
+            tickets: self.tickets.as_ref(),
+            attributes: self.attributes.iter().collect(),
+            products: &self.products_traits,
+        }
     }
 
     /// A client's number.

@@ -4,34 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use serde::Deserialize;
 
+use super::answers::Answers;
 use super::files::{Files, FilesError, MINOR, Table, field, matrix, number};
-use crate::domain::{ClientNo, DAYS_PER_MONTH, Day, ProductNo};
-use crate::matrix::{Statistics, TicketMatrix};
-use crate::neighbours::{CosineIndex, Profiles, Subject};
-use crate::recommend::adoption::{
-    Adoption, AdoptionFit, AdoptionModel, AdoptionScratch, Scene, Span, matrix_before,
-};
-use crate::recommend::growth::GrowthModel;
-use crate::recommend::history::{BackTest, History};
-use crate::recommend::upsell::{self, UpsellModel};
-use crate::recommend::{Book, Recipe};
-
-/// Rows of a client's top list.
-const TOP: usize = 20;
-/// Share of all pairs not bought that the pipeline lists: twice what is looked at.
-const PIPELINE_SHARE: f64 = 0.02;
-
-/// When the task's training part ends, and how long the window after it is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Horizon {
-    /// The first day after the training part.
-    pub as_of: Day,
-    /// Days in the window after it.
-    pub days: u32,
-}
+use super::forecast::{Hidden, Offer, Stage};
+use super::plan::Horizon;
+use crate::domain::{DAYS_PER_MONTH, Day};
+use crate::matrix::TicketMatrix;
+use crate::recommend::Recipe;
+use crate::recommend::adoption::{AdoptionFit, matrix_before};
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -84,20 +66,11 @@ pub struct Task {
 
 /// What was answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Answers {
+pub struct Answered {
     /// What the adoption model rests on, where the task has dates.
     pub adoption: Option<AdoptionFit>,
     /// Rows written, all files together.
     pub rows: usize,
-}
-
-/// What a top list is ordered by, largest first.
-type Order = fn(&Adoption) -> f64;
-
-/// One client's scores.
-struct Scored {
-    client: ClientNo,
-    adoptions: Vec<Adoption>,
 }
 
 impl Task {
@@ -122,194 +95,117 @@ impl Task {
     /// `t5.csv` the asked cells, `t6.csv` the expected rise of every bought ticket and `t6_net.csv` its
     /// expected net change; a task without dates gets `t5.csv` alone.
     /// Sales from the horizon on, were there any, are not read. The same task gives the same bytes.
-    pub fn answer(&self, out: &Path) -> Result<Answers, FilesError> {
-        let mut answers = Answers::default();
+    pub fn answer(&self, out: &Path) -> Result<Answered, FilesError> {
+        let mut answered = Answered::default();
+        let files = &self.files;
+        let client = |no: crate::domain::ClientNo| files.clients[no.index()].as_str();
+        let product = |no: crate::domain::ProductNo| files.products[no.index()].as_str();
+        let answers = Answers {
+            folder: out,
+            client: &client,
+            product: &product,
+        };
         if let Some(horizon) = self.horizon
-            && !self.files.log.is_empty()
+            && !files.log.is_empty()
         {
-            self.answer_adoption(horizon, out, &mut answers)?;
+            let matrix = matrix_before(&files.log, horizon.as_of, DAYS_PER_MONTH);
+            self.answer_adoption(horizon, &self.stage(&matrix), &answers, &mut answered)?;
         }
         if Table::exists(&self.folder, "t5_ask.csv") {
-            answers.rows += self.answer_potential(out)?;
+            answered.rows += self.answer_potential(&answers)?;
         }
-        Ok(answers)
+        Ok(answered)
+    }
+
+    fn stage<'a>(&'a self, matrix: &'a TicketMatrix) -> Stage<'a> {
+        let files = &self.files;
+        let attributes: Vec<_> = files.attributes.iter().collect();
+        Stage::of(
+            &files.log,
+            matrix,
+            &attributes,
+            &files.products_traits,
+            &self.recipe,
+        )
     }
 
     fn answer_adoption(
         &self,
         horizon: Horizon,
-        out: &Path,
-        answers: &mut Answers,
+        stage: &Stage<'_>,
+        answers: &Answers<'_>,
+        answered: &mut Answered,
     ) -> Result<(), FilesError> {
-        let log = &self.files.log;
-        let matrix = matrix_before(log, horizon.as_of, DAYS_PER_MONTH);
-        let statistics = Statistics::of(&matrix);
-        let profiles = self.profiles();
-        let cosine = CosineIndex::of(&matrix, &statistics);
-        let scene = Scene {
-            book: self.book(&matrix, &statistics, &profiles),
-            cosine: &cosine,
-        };
-        let span = Span {
-            horizon_days: horizon.days,
-            period_days: DAYS_PER_MONTH,
-        };
         let go_on = |_: f64| ControlFlow::Continue(());
-        let Ok(model) = AdoptionModel::fit(log, &scene, span, horizon.as_of, &go_on) else {
+        let Ok((fit, offers)) = stage.offers(horizon, &|_| true, &go_on) else {
             return Ok(());
         };
-        answers.adoption = Some(model.fitted());
-        let scored: Vec<Scored> = (0..matrix.clients() as u32)
-            .into_par_iter()
-            .map_init(AdoptionScratch::default, |scratch, client| {
-                let client = ClientNo(client);
-                let subject = Subject::existing(&matrix, &profiles, client);
-                Scored {
-                    client,
-                    adoptions: model.score(&scene, &subject, scratch),
-                }
-            })
-            .collect();
-        answers.rows += self.write_growth(horizon, &scene.book, out)?;
-        let likely: Order = |adoption| adoption.propensity;
-        let valuable: Order = |adoption| adoption.expected_money / MINOR;
-        answers.rows += self.write_top(&scored, likely, &out.join("t1.csv"))?;
-        answers.rows += self.write_top(&scored, valuable, &out.join("t1_money.csv"))?;
-        answers.rows += self.write_pipeline(&scored, &out.join("t2.csv"))?;
+        answered.adoption = Some(fit);
+        answered.rows += answers.growth(&stage.growth(horizon))?;
+        answered.rows += answers.top_lists(&offers)?;
+        answered.rows += answers.pipeline(&offers)?;
         if Table::exists(&self.folder, "t34_pairs.csv") {
-            answers.rows += self.write_pairs(&scored, &out.join("t34.csv"))?;
+            answered.rows += answers.pairs(self.read_pairs(&offers)?.iter())?;
         }
         Ok(())
     }
 
-    fn write_top(&self, scored: &[Scored], order: Order, path: &Path) -> Result<usize, FilesError> {
-        let mut file = Answer::create(path, "client_id,product_id,score")?;
-        for of_client in scored {
-            let mut top: Vec<(f64, ProductNo)> = of_client
-                .adoptions
-                .iter()
-                .map(|adoption| (order(adoption), adoption.product))
-                .collect();
-            top.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            for (score, product) in top.into_iter().take(TOP) {
-                let (client, product) = self.ids(of_client.client, product);
-                file.row(&[client, product, &score.to_string()])?;
-            }
-        }
-        file.finish()
-    }
-
-    /// Growth of bought tickets: by expected rise, and by expected net change.
-    fn write_growth(
-        &self,
-        horizon: Horizon,
-        book: &Book<'_>,
-        out: &Path,
-    ) -> Result<usize, FilesError> {
-        let history = History::of(&self.files.log, horizon.as_of, horizon.days);
-        let model = UpsellModel::fit(book);
-        let back_test = BackTest::of(&history, book, &model, usize::MAX);
-        let growth = GrowthModel::fit(&back_test).growth(&history, book, &model);
-        let header = "client_id,product_id,growth";
-        let mut rise = Answer::create(&out.join("t6.csv"), header)?;
-        let mut net = Answer::create(&out.join("t6_net.csv"), header)?;
-        for one in &growth {
-            let (client, product) = self.ids(one.client, one.product);
-            rise.row(&[client, product, &(one.rise / MINOR).to_string()])?;
-            net.row(&[client, product, &(one.likely / MINOR).to_string()])?;
-        }
-        Ok(rise.finish()? + net.finish()?)
-    }
-
-    fn write_pipeline(&self, scored: &[Scored], path: &Path) -> Result<usize, FilesError> {
-        let mut pairs: Vec<(f64, ClientNo, ProductNo)> = scored
-            .iter()
-            .flat_map(|of| {
-                of.adoptions
-                    .iter()
-                    .map(|a| (a.expected_money, of.client, a.product))
-            })
-            .collect();
-        pairs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-        let listed = (pairs.len() as f64 * PIPELINE_SHARE).ceil() as usize;
-        let mut file = Answer::create(path, "client_id,product_id,expected_value")?;
-        for (money, client, product) in pairs.into_iter().take(listed) {
-            let (client, product) = self.ids(client, product);
-            file.row(&[client, product, &(money / MINOR).to_string()])?;
-        }
-        file.finish()
-    }
-
-    fn write_pairs(&self, scored: &[Scored], path: &Path) -> Result<usize, FilesError> {
-        let asked = Table::open(&self.folder, "t34_pairs.csv")?;
-        let (client, product) = (asked.needed("client_id")?, asked.needed("product_id")?);
-        let mut file = Answer::create(path, "client_id,product_id,probability,ticket")?;
-        let mut failed = None;
-        asked.rows(|record| {
-            let (client_id, product_id) = (field(record, client), field(record, product));
-            let (client, product) = self.files.pair(client_id, product_id)?;
-            let adoptions = &scored[client.index()].adoptions;
-            // A pair without a figure: bought already, or a product that nobody buys.
-            let (propensity, ticket) = adoptions
-                .binary_search_by_key(&product, |adoption| adoption.product)
-                .map_or((0.0, 0.0), |at| {
-                    (adoptions[at].propensity, adoptions[at].expected_ticket)
-                });
-            let (propensity, ticket) = (propensity.to_string(), (ticket / MINOR).to_string());
-            if let Err(error) = file.row(&[client_id, product_id, &propensity, &ticket]) {
-                failed = Some(error);
-            }
+    /// The asked pairs with what is foretold of them; nothing where they are bought already, or of
+    /// a product that nobody buys.
+    fn read_pairs(&self, offers: &[Offer]) -> Result<Vec<Offer>, FilesError> {
+        let table = Table::open(&self.folder, "t34_pairs.csv")?;
+        let (client, product) = (table.needed("client_id")?, table.needed("product_id")?);
+        let mut asked = Vec::new();
+        table.rows(|record| {
+            let ids = (field(record, client), field(record, product));
+            let (client, product) = self.files.pair(ids.0, ids.1)?;
+            let found =
+                offers.binary_search_by_key(&(client, product), |of| (of.client, of.product));
+            asked.push(found.map_or(
+                Offer {
+                    client,
+                    product,
+                    probability: 0.0,
+                    ticket: 0.0,
+                    money: 0.0,
+                },
+                |at| offers[at],
+            ));
             Ok(())
         })?;
-        match failed {
-            Some(error) => Err(error),
-            None => file.finish(),
-        }
+        Ok(asked)
     }
 
     /// Hidden tickets: each fold's visible tickets are a book of their own.
-    fn answer_potential(&self, out: &Path) -> Result<usize, FilesError> {
-        let asked = self.read_asked()?;
-        let mut file =
-            Answer::create(&out.join("t5.csv"), "fold,client_id,product_id,q50,q80,q90")?;
-        let profiles = self.profiles();
-        for (fold, cells) in asked {
-            let matrix = self.read_visible(&fold)?;
-            let statistics = Statistics::of(&matrix);
-            let book = self.book(&matrix, &statistics, &profiles);
-            let model = UpsellModel::fit(&book);
-            let mut scratch = upsell::Scratch::default();
-            let mut at = None;
-            for (client, product) in cells {
-                let subject = Subject::existing(&matrix, &profiles, client);
-                if at != Some(client) {
-                    model.begin(&book, &subject, &mut scratch);
-                    at = Some(client);
-                }
-                let quantiles = match model.estimate(&book, &subject, product, &mut scratch) {
-                    Some(estimate) => [estimate.q50, estimate.q80, estimate.q90],
-                    None => [statistics.product(product).ln_median.exp(); 3],
-                };
-                let [q50, q80, q90] = quantiles.map(|ticket| (ticket / MINOR).to_string());
-                let (client, product) = self.ids(client, product);
-                file.row(&[&fold, client, product, &q50, &q80, &q90])?;
-            }
+    fn answer_potential(&self, answers: &Answers<'_>) -> Result<usize, FilesError> {
+        let none = matrix(self.files.products.len(), &[]);
+        let stage = self.stage(&none);
+        let mut answered = Vec::new();
+        for (fold, cells) in self.read_asked()? {
+            let visible = self.read_visible(&fold)?;
+            let quantiles = stage.potential(&visible, &cells);
+            let cells = cells.into_iter().zip(quantiles);
+            answered.extend(cells.map(|(cell, quantiles)| (fold.clone(), cell, quantiles)));
         }
-        file.finish()
+        answers.potential(
+            answered
+                .iter()
+                .map(|(fold, cell, q)| (fold.as_str(), *cell, *q)),
+        )
     }
 
     /// The asked cells by fold, in client order.
-    fn read_asked(&self) -> Result<BTreeMap<String, Vec<(ClientNo, ProductNo)>>, FilesError> {
+    fn read_asked(&self) -> Result<BTreeMap<String, Vec<Hidden>>, FilesError> {
         let table = Table::open(&self.folder, "t5_ask.csv")?;
         let fold = table.needed("fold")?;
         let (client, product) = (table.needed("client_id")?, table.needed("product_id")?);
-        let mut asked: BTreeMap<String, Vec<(ClientNo, ProductNo)>> = BTreeMap::new();
+        let mut asked: BTreeMap<String, Vec<Hidden>> = BTreeMap::new();
         table.rows(|record| {
-            let pair = self
-                .files
-                .pair(field(record, client), field(record, product))?;
+            let ids = (field(record, client), field(record, product));
+            let (client, product) = self.files.pair(ids.0, ids.1)?;
             let fold = field(record, fold).to_owned();
-            asked.entry(fold).or_default().push(pair);
+            let hidden = Hidden { client, product };
+            asked.entry(fold).or_default().push(hidden);
             Ok(())
         })?;
         for cells in asked.values_mut() {
@@ -332,77 +228,5 @@ impl Task {
             Ok(())
         })?;
         Ok(matrix(self.files.products.len(), &rows))
-    }
-
-    fn profiles(&self) -> Profiles {
-        Profiles::of(&self.files.attributes.iter().collect::<Vec<_>>())
-    }
-
-    fn book<'a>(
-        &'a self,
-        matrix: &'a TicketMatrix,
-        statistics: &'a Statistics,
-        profiles: &'a Profiles,
-    ) -> Book<'a> {
-        Book {
-            matrix,
-            statistics,
-            profiles,
-            products: &self.files.products_traits,
-            recipe: &self.recipe,
-        }
-    }
-
-    fn ids(&self, client: ClientNo, product: ProductNo) -> (&str, &str) {
-        let files = &self.files;
-        (
-            &files.clients[client.index()],
-            &files.products[product.index()],
-        )
-    }
-}
-
-/// A file of predictions that is being written.
-struct Answer {
-    path: PathBuf,
-    writer: csv::Writer<std::fs::File>,
-    rows: usize,
-}
-
-impl Answer {
-    fn create(path: &Path, header: &str) -> Result<Self, FilesError> {
-        let file = std::fs::File::create(path).map_err(|source| FilesError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let mut answer = Self {
-            path: path.to_owned(),
-            writer: csv::Writer::from_writer(file),
-            rows: 0,
-        };
-        let names: Vec<&str> = header.split(',').collect();
-        answer.row(&names)?;
-        answer.rows = 0;
-        Ok(answer)
-    }
-
-    fn row(&mut self, fields: &[&str]) -> Result<(), FilesError> {
-        self.rows += 1;
-        let written = self.writer.write_record(fields);
-        written.map_err(|error| self.failed(error.into()))
-    }
-
-    fn finish(mut self) -> Result<usize, FilesError> {
-        match self.writer.flush() {
-            Ok(()) => Ok(self.rows),
-            Err(error) => Err(self.failed(error)),
-        }
-    }
-
-    fn failed(&self, source: std::io::Error) -> FilesError {
-        FilesError::Unreadable {
-            path: self.path.clone(),
-            source,
-        }
     }
 }

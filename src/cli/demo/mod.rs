@@ -112,10 +112,7 @@ async fn show(args: &Args, folder: &Path, endpoint: &str) -> anyhow::Result<()> 
         clients: file("clients.csv"),
         products: file("products.csv"),
         sales: file("sales.csv"),
-        delimiter: None,
-        decimal_comma: None,
-        date_format: None,
-        returns: false,
+        dialect: import::Dialect::default(),
         rejects: file("rejects.csv"),
         retry: None,
     };

@@ -4,11 +4,39 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::rejects::Rejects;
-use super::table::{Row, Table};
+use super::table::{BadRow, Row, Table};
 use super::{Context, Outcome};
 
 /// Clients or products in one request.
 const BATCH: usize = 1_000;
+
+/// Reads a file row by row. `read` gives the id of a row and what it holds; an id that stands in
+/// the file already is a bad row.
+pub(super) fn each<T>(
+    mut table: Table,
+    read: impl Fn(&Row) -> Result<(String, T), String>,
+    mut take: impl FnMut(Result<T, BadRow>),
+) -> anyhow::Result<()> {
+    let mut seen = HashSet::new();
+    while let Some(row) = table.next_row()? {
+        take(row.and_then(|row| once(&row, &read, &mut seen)));
+    }
+    Ok(())
+}
+
+/// What a row holds, where its id was not seen before.
+fn once<T>(
+    row: &Row,
+    read: impl Fn(&Row) -> Result<(String, T), String>,
+    seen: &mut HashSet<String>,
+) -> Result<T, BadRow> {
+    let (id, item) = read(row).map_err(|reason| row.bad(reason))?;
+    if seen.insert(id.clone()) {
+        Ok(item)
+    } else {
+        Err(row.bad(format!("'{id}' stands in the file already")))
+    }
+}
 
 /// Reads a file into batches and sends each. `read` gives the id of a row and what it holds; an id
 /// that stands in the file already is rejected.
@@ -30,15 +58,7 @@ pub(super) async fn bring<T>(
         let ended = row.is_none();
         if let Some(row) = row {
             outcome.read += 1;
-            let taken = row.and_then(|row| {
-                let (id, item) = read(&row).map_err(|reason| row.bad(reason))?;
-                if seen.insert(id.clone()) {
-                    Ok(item)
-                } else {
-                    Err(row.bad(format!("'{id}' stands in the file already")))
-                }
-            });
-            match taken {
+            match row.and_then(|row| once(&row, &read, &mut seen)) {
                 Ok(item) => batch.push(item),
                 Err(bad) => {
                     outcome.rejected += 1;

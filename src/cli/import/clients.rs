@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::bail;
 use tonic::transport::Channel;
 
-use super::catalog::bring;
+use super::catalog::{bring, each};
 use super::number::{Decimal, scaled};
 use super::rejects::Rejects;
-use super::table::{Row, Table};
+use super::table::{BadRow, Row, Table};
 use super::{Context, Outcome, Reading, amounts};
 use crate::cli::connect::explain;
 use crate::domain::{ClientId, MAX_ATTRIBUTES, MAX_EXCLUDED_PRODUCTS, ProductId, Text};
@@ -48,6 +48,15 @@ impl Clients {
             attributes,
             table,
         })
+    }
+
+    /// Reads the file for somebody else than a server.
+    pub(super) fn read(self, take: impl FnMut(Result<v1::Client, BadRow>)) -> anyhow::Result<()> {
+        let read = |row: &Row| {
+            client(&self.places, &self.attributes, row)
+                .map(|client| (client.client_id.clone(), client))
+        };
+        each(self.table, read, take)
     }
 
     /// Brings the file in.

@@ -12,6 +12,8 @@ use crate::wire::v1::catalog_service_client::CatalogServiceClient;
 pub(super) struct Known {
     clients: HashSet<String>,
     products: HashSet<String>,
+    /// Whether a portfolio may know more than the files do.
+    in_portfolio: bool,
 }
 
 impl Known {
@@ -53,22 +55,37 @@ impl Known {
             products.extend(page.products.into_iter().map(|product| product.product_id));
             page_token = page.next_page_token;
             if page_token.is_empty() {
-                return Ok(Self { clients, products });
+                return Ok(Self {
+                    clients,
+                    products,
+                    in_portfolio: true,
+                });
             }
+        }
+    }
+
+    /// Those of the files alone.
+    pub(super) fn in_files(clients: HashSet<String>, products: HashSet<String>) -> Self {
+        Self {
+            clients,
+            products,
+            in_portfolio: false,
         }
     }
 
     /// Whether a sale may name these; the reason where it may not.
     pub(super) fn check(&self, client_id: &str, product_id: &str) -> Result<(), String> {
+        let missing = |what: &str, id: &str| match self.in_portfolio {
+            true => {
+                format!("the {what} '{id}' is neither in the {what}s file nor in the portfolio")
+            }
+            false => format!("the {what} '{id}' is not in the {what}s file"),
+        };
         if !self.clients.contains(client_id) {
-            return Err(format!(
-                "the client '{client_id}' is neither in the clients file nor in the portfolio"
-            ));
+            return Err(missing("client", client_id));
         }
         if !self.products.contains(product_id) {
-            return Err(format!(
-                "the product '{product_id}' is neither in the products file nor in the portfolio"
-            ));
+            return Err(missing("product", product_id));
         }
         Ok(())
     }

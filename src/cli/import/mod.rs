@@ -10,9 +10,11 @@ mod amounts;
 mod catalog;
 mod clients;
 mod dates;
+mod dialect;
 mod encoding;
 mod known;
 mod lines;
+mod memory;
 mod number;
 mod portfolio;
 mod products;
@@ -29,6 +31,8 @@ use std::path::{Path, PathBuf};
 use tonic::transport::Channel;
 
 pub use dates::DateFormat;
+pub use dialect::Dialect;
+pub use memory::Remembered;
 pub use number::{Decimal, scaled};
 pub use portfolio::Period;
 
@@ -67,44 +71,14 @@ pub struct Args {
     /// Sales: client_id, product_id, date, amount, quantity, sale_id
     #[arg(long, value_name = "FILE")]
     pub sales: Option<PathBuf>,
-    /// What separates columns; \t or tab for a tab [default: found out]
-    #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
-    pub delimiter: Option<u8>,
-    /// Numbers are written 1.234,56; with =false, 1,234.56 [default: found out]
-    #[arg(
-        long,
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        hide_possible_values = true
-    )]
-    pub decimal_comma: Option<bool>,
-    /// How dates without a leading year are written; one that could be either is rejected without it
-    #[arg(long, value_enum)]
-    pub date_format: Option<DateFormat>,
-    /// Take negative amounts as returns instead of rejecting them
-    #[arg(long)]
-    pub returns: bool,
+    #[command(flatten)]
+    pub dialect: Dialect,
     /// Where rejected rows go [default: NAME.rejects.csv in this folder, only made when there are any]
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
     /// Import only the sales that the reject file of an earlier import of the same file lists
     #[arg(long, value_name = "REJECTS", requires = "sales")]
     pub retry: Option<PathBuf>,
-}
-
-/// One ASCII character that splits columns.
-fn delimiter(raw: &str) -> Result<u8, String> {
-    match raw {
-        "\\t" | "tab" => Ok(b'\t'),
-        _ => match raw.as_bytes() {
-            [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'"' => {
-                Ok(*byte)
-            }
-            _ => Err("write one character such as ; or tab".into()),
-        },
-    }
 }
 
 /// Runs the command and prints what came in.
@@ -122,11 +96,7 @@ pub async fn import(args: &Args, channel: Channel, report: bool) -> anyhow::Resu
         .filter_map(|path| path.as_deref())
         .collect();
     check_names(&paths)?;
-    let reading = Reading {
-        delimiter: args.delimiter,
-        decimal_comma: args.decimal_comma,
-        quiet: !report,
-    };
+    let reading = args.dialect.reading(!report);
     let open = || -> anyhow::Result<_> {
         let products = args.products.as_deref();
         let clients = args.clients.as_deref();
@@ -153,8 +123,8 @@ pub async fn import(args: &Args, channel: Channel, report: bool) -> anyhow::Resu
     let context = Context {
         portfolio: &args.portfolio.portfolio,
         currency,
-        date_format: args.date_format,
-        returns: args.returns,
+        date_format: args.dialect.date_format,
+        returns: args.dialect.returns,
         quiet: !report,
         rejects: &path,
     };
@@ -225,14 +195,5 @@ mod tests {
             rejects_name(Path::new("vendas")),
             Path::new("vendas.rejects.csv")
         );
-    }
-
-    #[test]
-    fn a_delimiter_is_one_character_that_splits() {
-        assert_eq!(delimiter(";"), Ok(b';'));
-        assert_eq!(delimiter("tab"), Ok(b'\t'));
-        for raw in ["", ";;", "a", "\"", "§"] {
-            assert!(delimiter(raw).is_err(), "{raw}");
-        }
     }
 }

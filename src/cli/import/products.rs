@@ -4,14 +4,14 @@ use std::path::Path;
 
 use tonic::transport::Channel;
 
-use super::catalog::{bring, note_unknown};
+use super::catalog::{bring, each, note_unknown};
 use super::number::{Decimal, scaled};
 use super::rejects::Rejects;
 use super::survey;
-use super::table::{Row, Table};
+use super::table::{BadRow, Row, Table};
 use super::{Context, Outcome, Reading};
 use crate::cli::connect::explain;
-use crate::domain::{Currency, ProductId, Text};
+use crate::domain::{ProductId, Text};
 use crate::wire::v1;
 use crate::wire::v1::catalog_service_client::CatalogServiceClient;
 
@@ -47,6 +47,19 @@ impl Products {
         })
     }
 
+    /// Reads the file for somebody else than a server: amounts have so many `digits`.
+    pub(super) fn read(
+        self,
+        digits: u32,
+        take: impl FnMut(Result<v1::Product, BadRow>),
+    ) -> anyhow::Result<()> {
+        let read = |row: &Row| {
+            product(digits, self.decimal, &self.places, row)
+                .map(|product| (product.product_id.clone(), product))
+        };
+        each(self.table, read, take)
+    }
+
     /// Brings the file in.
     pub(super) async fn import(
         self,
@@ -59,8 +72,9 @@ impl Products {
             places,
             decimal,
         } = self;
+        let digits = context.currency.digits();
         let read = |row: &Row| {
-            product(context.currency, decimal, &places, row)
+            product(digits, decimal, &places, row)
                 .map(|product| (product.product_id.clone(), product))
         };
         let service = CatalogServiceClient::new(channel);
@@ -78,7 +92,7 @@ impl Products {
 }
 
 fn product(
-    currency: Currency,
+    digits: u32,
     decimal: Decimal,
     places: &[Option<usize>; COLUMNS.len()],
     row: &Row,
@@ -109,7 +123,7 @@ fn product(
         name: name.to_owned(),
         category: category.to_owned(),
         margin_rate: margin(margin_rate, decimal)?,
-        list_price_minor: price(list_price, decimal, currency)?,
+        list_price_minor: price(list_price, decimal, digits)?,
         active: yes_or_no(active)?,
         upgrade_of_product_id: upgrade_of.to_owned(),
         needs_product_id: needs_product.to_owned(),
@@ -131,11 +145,11 @@ fn margin(raw: &str, decimal: Decimal) -> Result<Option<f64>, String> {
     Ok(Some(rate))
 }
 
-fn price(raw: &str, decimal: Decimal, currency: Currency) -> Result<Option<i64>, String> {
+fn price(raw: &str, decimal: Decimal, digits: u32) -> Result<Option<i64>, String> {
     if raw.is_empty() {
         return Ok(None);
     }
-    match scaled(raw, decimal, currency.digits()) {
+    match scaled(raw, decimal, digits) {
         Ok(price) if price >= 0 => Ok(Some(price)),
         Ok(_) => Err(format!("list_price '{raw}' must not be negative")),
         Err(error) => Err(format!("list_price '{raw}' {error}")),
@@ -162,8 +176,7 @@ mod tests {
             raw: String::new(),
         };
         let places = std::array::from_fn(|at| (at < fields.len()).then_some(at));
-        let brl = Currency::parse("BRL").unwrap();
-        product(brl, Decimal::Comma, &places, &row)
+        product(2, Decimal::Comma, &places, &row)
     }
 
     #[test]

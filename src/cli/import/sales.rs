@@ -13,8 +13,8 @@ use super::rejects::{Rejects, lines_of};
 use super::survey;
 use super::table::{BadRow, Row, Table};
 use super::upload::{Batch, Items, send_sales, send_tickets};
-use super::{Context, DateFormat, Outcome, Reading, dates, lines};
-use crate::domain::{Currency, MAX_AMOUNT_MINOR, SaleId};
+use super::{Context, DateFormat, Dialect, Outcome, Reading, dates, lines};
+use crate::domain::{MAX_AMOUNT_MINOR, SaleId};
 use crate::wire::v1;
 
 /// Rows of the file that one request is made of, good and bad. Requests are named by their place in
@@ -83,6 +83,47 @@ impl Sales {
         })
     }
 
+    /// Whether the sales have dates.
+    pub(super) fn is_dated(&self) -> bool {
+        self.columns.date.is_some()
+    }
+
+    /// Reads the file for somebody else than a server, a few rows at a time: amounts have so many
+    /// `digits`. Gives the rows of data in it.
+    pub(super) fn read(
+        mut self,
+        known: Known,
+        dialect: &Dialect,
+        digits: u32,
+        mut take: impl FnMut(Result<Items, BadRow>),
+    ) -> anyhow::Result<u64> {
+        let rules = Rules {
+            columns: self.columns,
+            known,
+            decimal: self.decimal,
+            date_format: dialect.date_format,
+            digits,
+            returns: dialect.returns,
+        };
+        let (mut items, mut pairs) = (rules.items(), HashSet::new());
+        let mut rows = 0;
+        while let Some(row) = self.table.next_row()? {
+            rows += 1;
+            let taken = row.and_then(|row| {
+                let taken = rules.row(&row, &mut items, &mut pairs);
+                taken.map_err(|reason| row.bad(reason))
+            });
+            if let Err(bad) = taken {
+                take(Err(bad));
+            }
+            if items.len() as u64 == ROWS_PER_REQUEST {
+                take(Ok(std::mem::replace(&mut items, rules.items())));
+            }
+        }
+        take(Ok(items));
+        Ok(rows)
+    }
+
     /// Brings the file in.
     pub(super) async fn import(
         mut self,
@@ -93,16 +134,18 @@ impl Sales {
         let path = self.table.path().to_owned();
         self.content.update(context.portfolio.as_bytes());
         let reader = Reader {
-            columns: self.columns,
-            known: Known::ask(context.portfolio, channel.clone()).await?,
-            decimal: self.decimal,
-            date_format: context.date_format,
-            currency: context.currency,
-            returns: context.returns,
+            rules: Rules {
+                columns: self.columns,
+                known: Known::ask(context.portfolio, channel.clone()).await?,
+                decimal: self.decimal,
+                date_format: context.date_format,
+                digits: context.currency.digits(),
+                returns: context.returns,
+            },
             only: self.only,
             name: self.content.finalize().to_hex()[..32].to_owned(),
         };
-        let dated = reader.columns.date.is_some();
+        let dated = reader.rules.columns.date.is_some();
         let (sender, batches) = mpsc::channel(AHEAD);
         let reading = tokio::task::spawn_blocking(move || reader.run(self.table, &sender));
         let bar = context.progress("sales");
@@ -147,14 +190,20 @@ impl Columns {
     }
 }
 
-/// Reads rows into batches on a thread of its own.
-struct Reader {
+/// What the rows of a file mean.
+struct Rules {
     columns: Columns,
     known: Known,
     decimal: Decimal,
     date_format: Option<DateFormat>,
-    currency: Currency,
+    /// Of the amounts.
+    digits: u32,
     returns: bool,
+}
+
+/// Reads rows into batches on a thread of its own.
+struct Reader {
+    rules: Rules,
     only: Option<HashSet<u64>>,
     name: String,
 }
@@ -179,7 +228,7 @@ impl Reader {
     /// Reads the whole file. A receiver that is gone has an error of its own to tell.
     fn run(&self, mut table: Table, batches: &mpsc::Sender<Read>) -> anyhow::Result<Done> {
         let mut done = Done::default();
-        let mut items = self.items();
+        let mut items = self.rules.items();
         let mut pairs = HashSet::new();
         while let Some(row) = table.next_row()? {
             let line = row.as_ref().map_or_else(|bad| bad.line, |row| row.line);
@@ -188,7 +237,8 @@ impl Reader {
             }
             done.rows += 1;
             let taken = row.and_then(|row| {
-                self.row(&row, &mut items, &mut pairs)
+                self.rules
+                    .row(&row, &mut items, &mut pairs)
                     .map_err(|reason| row.bad(reason))
             });
             let told = match taken {
@@ -209,10 +259,6 @@ impl Reader {
         Ok(done)
     }
 
-    fn items(&self) -> Items {
-        Items::new(self.columns.date.is_some())
-    }
-
     /// Hands over the rows up to a row of the file; `false` where nobody takes them.
     fn send(&self, batches: &mpsc::Sender<Read>, rows: u64, items: &mut Items) -> bool {
         if items.len() == 0 {
@@ -221,9 +267,15 @@ impl Reader {
         let number = rows.div_ceil(ROWS_PER_REQUEST);
         let batch = Batch {
             request_id: format!("import-{}-{number}", self.name),
-            items: std::mem::replace(items, self.items()),
+            items: std::mem::replace(items, self.rules.items()),
         };
         batches.blocking_send(Read::Batch(batch)).is_ok()
+    }
+}
+
+impl Rules {
+    fn items(&self) -> Items {
+        Items::new(self.columns.date.is_some())
     }
 
     fn row(
@@ -237,7 +289,7 @@ impl Reader {
         let product_id = field(self.columns.product);
         self.known.check(client_id, product_id)?;
         let raw = field(self.columns.amount);
-        let amount = money(raw, self.decimal, self.currency.digits())
+        let amount = money(raw, self.decimal, self.digits)
             .map_err(|error| format!("the amount '{raw}' {error}"))?;
         let quantity = quantity(self.columns.quantity.map_or("", field), self.decimal)?;
         match amount.minor {

@@ -1,0 +1,91 @@
+//! The figures of an evaluation on a terminal, or for programs.
+
+use serde_json::{Value, json};
+
+use crate::cli::output::{self, Column, Output};
+use crate::evaluate::figures::FIGURES;
+use crate::evaluate::{Evaluation, Forecaster};
+
+/// Every forecaster has a column.
+const COLUMNS: [Column; 6] = [
+    column("question", "question"),
+    column("figure", "figure"),
+    column("recipe", "recipe"),
+    column("best_sellers", "best-sellers"),
+    column("own_history", "own history"),
+    column("product_quantile", "product quantile"),
+];
+
+/// Prints it: the table with a line above it that says what was measured, everything as JSON, or
+/// the table's rows as CSV.
+pub(super) fn print(output: Output, evaluation: &Evaluation) -> anyhow::Result<()> {
+    match output {
+        Output::Json => output::json(&serde_json::to_value(evaluation)?),
+        Output::Csv => output::rows(output, &COLUMNS, &rows(evaluation, Output::Csv), None),
+        Output::Table => {
+            output::print(&headline(evaluation))?;
+            output::rows(output, &COLUMNS, &rows(evaluation, output), None)
+        }
+    }
+}
+
+fn headline(evaluation: &Evaluation) -> String {
+    let book = &evaluation.book;
+    match &evaluation.span {
+        None => format!(
+            "{} clients, {} products, {} tickets without dates; {} of them hidden and foretold from the others",
+            book.clients, book.products, book.bought, book.hidden_tickets
+        ),
+        Some(span) => format!(
+            "{} clients, {} products; learnt from the {} days before {}, measured on the {} days from it: {} of {} pairs were taken up",
+            book.clients,
+            book.products,
+            span.history_days,
+            span.cut,
+            span.horizon_days,
+            book.adoptions,
+            book.pairs
+        ),
+    }
+}
+
+/// A row a figure. In a table what cannot be answered is a dash, and a question stands once.
+fn rows(evaluation: &Evaluation, output: Output) -> Vec<Value> {
+    let mut rows = Vec::new();
+    let mut asked = "";
+    for figure in &FIGURES {
+        let of = |forecaster| evaluation.method(forecaster).and_then(|of| figure.of(of));
+        let values = Forecaster::ALL.map(of);
+        if values.iter().all(Option::is_none) {
+            continue;
+        }
+        let [recipe, best_sellers, own_history, product_quantile] =
+            values.map(|value| match output {
+                Output::Table => value.map_or(json!("–"), |value| json!(format!("{value:.3}"))),
+                _ => json!(value),
+            });
+        let (question, name) = match output {
+            Output::Table if figure.question == asked => ("", figure.name),
+            Output::Table => (figure.question, figure.name),
+            _ => (figure.question, figure.field),
+        };
+        asked = figure.question;
+        rows.push(json!({
+            "question": question,
+            "figure": name,
+            "recipe": recipe,
+            "best_sellers": best_sellers,
+            "own_history": own_history,
+            "product_quantile": product_quantile,
+        }));
+    }
+    rows
+}
+
+const fn column(field: &'static str, title: &'static str) -> Column {
+    Column {
+        field,
+        title,
+        money: false,
+    }
+}
