@@ -65,7 +65,9 @@ const COVERAGE: f64 = 0.03;
 const SUMS: f64 = 0.25;
 
 fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name)
 }
 
 fn measured(folder: &Path, least_buyers: u32) -> Evaluation {
@@ -85,7 +87,10 @@ fn hold(set: &str, evaluation: &Evaluation, floors: &[Floor], off_by: &[Floor]) 
     let value = |field: &str| {
         let figure = named(field).unwrap_or_else(|| panic!("there is no figure {field}"));
         let value = figure.of(recipe);
-        (figure.aim, value.unwrap_or_else(|| panic!("{set} has no figure {field}")))
+        (
+            figure.aim,
+            value.unwrap_or_else(|| panic!("{set} has no figure {field}")),
+        )
     };
     let mut bad = Vec::new();
     for &(field, floor) in floors {
@@ -131,7 +136,10 @@ fn northwind_stays_above_its_floors() {
     let evaluation = measured(&data("northwind"), 1);
     let span = evaluation.span.unwrap();
     assert_eq!((span.history_days, span.horizon_days), (504, 168));
-    assert_eq!((evaluation.book.pairs, evaluation.book.adoptions), (5_647, 545));
+    assert_eq!(
+        (evaluation.book.pairs, evaluation.book.adoptions),
+        (5_647, 545)
+    );
     assert_eq!(evaluation.book.hidden_tickets, 1_129);
     hold("northwind", &evaluation, &NORTHWIND, &SUMMED);
 }
@@ -140,7 +148,12 @@ fn northwind_stays_above_its_floors() {
 fn wholesale_customers_stays_above_its_floor() {
     let evaluation = measured(&data("wholesale_customers"), 1);
     assert_eq!(evaluation.book.hidden_tickets, 2_640);
-    hold("wholesale_customers", &evaluation, &WHOLESALE_CUSTOMERS, &COVERED);
+    hold(
+        "wholesale_customers",
+        &evaluation,
+        &WHOLESALE_CUSTOMERS,
+        &COVERED,
+    );
 }
 
 /// `CARTEIRA_CJ` names the folder that holds exports of the Complete Journey data, as
@@ -168,7 +181,15 @@ fn the_same_files_give_the_same_bytes_on_one_core_and_on_two() {
     let run = |out: &str, threads: &str| -> BTreeMap<String, Vec<u8>> {
         let out = scratch.path().join(out);
         let ran = Command::new(env!("CARGO_BIN_EXE_carteira"))
-            .args(["evaluate", "--cut", "1997-11-20", "--horizon", "168", "--output", "csv"])
+            .args([
+                "evaluate",
+                "--cut",
+                "1997-11-20",
+                "--horizon",
+                "168",
+                "--output",
+                "csv",
+            ])
             .arg("--data")
             .arg(data("northwind"))
             .arg("--out")
@@ -176,7 +197,11 @@ fn the_same_files_give_the_same_bytes_on_one_core_and_on_two() {
             .env("RAYON_NUM_THREADS", threads)
             .output()
             .unwrap();
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
         let mut files = BTreeMap::from([("standard output".to_owned(), ran.stdout)]);
         for entry in std::fs::read_dir(&out).unwrap() {
             let entry = entry.unwrap();
