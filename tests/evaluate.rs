@@ -2,12 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::format_collect)]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
-use carteira::evaluate::{Answered, Horizon, Task};
+use carteira::domain::Day;
+use carteira::evaluate::{
+    Answered, EvaluateError, Evaluation, Files, Forecaster, Horizon, Plan, Segment, Task, evaluate,
+};
 use carteira::recommend::Recipe;
 
 const CLIENTS: usize = 60;
@@ -302,7 +307,7 @@ fn files_are_read_as_an_import_reads_them_and_names_are_escaped() {
     let clients = std::fs::read_to_string(path("clients.csv")).unwrap();
     let nasty = clients
         .replace(",S1", ",<script>alert(1)</script>")
-        .replace("Padaria", "<script>x</script>\"'&amp;");
+        .replace("Padaria", "<script>x</script>'&amp;");
     std::fs::write(path("clients.csv"), nasty).unwrap();
     let (code, same, err) = run(folder.path(), &[&CUT[..], &["--output", "csv"]].concat());
     assert_eq!(code, Some(0), "{err}");
@@ -316,7 +321,7 @@ fn files_are_read_as_an_import_reads_them_and_names_are_escaped() {
         "a name reached the page as it is"
     );
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
-    assert!(page.contains("&lt;script&gt;x&lt;/script&gt;&quot;'&amp;amp; São João"));
+    assert!(page.contains("&lt;script&gt;x&lt;/script&gt;'&amp;amp; São João"));
 }
 
 #[test]
@@ -439,4 +444,85 @@ fn sales_without_dates_measure_the_potential_alone() {
             .count(),
         61
     );
+}
+
+/// The made-up book through the library, told how far it is.
+fn evaluated(
+    folder: &Path,
+    go_on: &dyn Fn(f64) -> ControlFlow<()>,
+) -> Result<Evaluation, EvaluateError> {
+    let files = Files::read(&folder.join("in")).unwrap();
+    let as_of = Day::parse("2024-07-01").unwrap();
+    let plan = Plan {
+        horizon: Some(Horizon { as_of, days: 60 }),
+        least_buyers: 1,
+    };
+    evaluate(&files.input(), &plan, &Recipe::standard().unwrap(), go_on)
+}
+
+#[test]
+fn progress_rises_to_the_end_and_whoever_breaks_it_gets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    write_task(folder.path());
+    let shares = RefCell::new(Vec::new());
+    let note = |share: f64| {
+        shares.borrow_mut().push(share);
+        ControlFlow::Continue(())
+    };
+    evaluated(folder.path(), &note).unwrap();
+    let shares = shares.into_inner();
+    assert!(shares.is_sorted(), "{shares:?}");
+    assert_eq!((shares.first(), shares.last()), (Some(&0.0), Some(&1.0)));
+    assert!(shares.len() > 10, "{shares:?}");
+    for at in &shares {
+        let stop = |share: f64| match share >= *at {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        assert_eq!(
+            evaluated(folder.path(), &stop),
+            Err(EvaluateError::Cancelled)
+        );
+    }
+}
+
+#[test]
+fn the_thirds_by_size_add_up_to_the_book_and_the_command_says_what_the_library_does() {
+    let folder = tempfile::tempdir().unwrap();
+    write_task(folder.path());
+    let go_on = |_: f64| ControlFlow::Continue(());
+    let found = evaluated(folder.path(), &go_on).unwrap();
+    let thirds: Vec<_> = found
+        .segments
+        .iter()
+        .filter(|of| of.attribute == "client size")
+        .collect();
+    let sum = |count: &dyn Fn(&Segment) -> usize| thirds.iter().map(|of| count(of)).sum::<usize>();
+    let recipe = |of: &Segment| of.method(Forecaster::Recipe).unwrap().clone();
+    assert_eq!(sum(&|of| of.clients), found.book.judged_clients);
+    assert_eq!(
+        sum(&|of| recipe(of).calibration.unwrap().pairs),
+        found.book.pairs
+    );
+    assert_eq!(
+        sum(&|of| recipe(of).ticket.unwrap().pairs),
+        found.book.adoptions
+    );
+    assert_eq!(
+        sum(&|of| recipe(of).potential.unwrap().tickets),
+        found.book.hidden_tickets
+    );
+    let by_sector = found.segments.iter().filter(|of| of.attribute == "sector");
+    assert_eq!(by_sector.map(|of| of.clients).sum::<usize>(), CLIENTS);
+    let as_library = [&CUT[..], &["--returns", "--output", "json"]].concat();
+    let (_, json, _) = run(folder.path(), &as_library);
+    let command: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let library = serde_json::to_value(&found).unwrap();
+    for field in ["book", "span"] {
+        assert_eq!(command[field], library[field]);
+    }
+    for (at, field) in [(0, "top_list"), (0, "growth"), (3, "potential")] {
+        assert!(library["methods"][at][field].is_object(), "{field}");
+        assert_eq!(command["methods"][at][field], library["methods"][at][field]);
+    }
 }

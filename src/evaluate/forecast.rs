@@ -134,12 +134,20 @@ impl<'a> Stage<'a> {
 
     /// How every bought ticket may grow, by client, then product. Cost: two fits of
     /// [`UpsellModel`], and two estimates a ticket.
-    pub(super) fn growth(&self, horizon: Horizon) -> Vec<Growth> {
+    pub(super) fn growth(
+        &self,
+        horizon: Horizon,
+        go_on: GoOn<'_>,
+    ) -> Result<Vec<Growth>, Cancelled> {
         let book = self.book();
         let history = History::of(self.log, horizon.as_of, horizon.days);
         let model = UpsellModel::fit(&book);
+        step(go_on, 0.5)?;
         let back_test = BackTest::of(&history, &book, &model, usize::MAX);
-        GrowthModel::fit(&back_test).growth(&history, &book, &model)
+        step(go_on, 0.75)?;
+        let growth = GrowthModel::fit(&back_test).growth(&history, &book, &model);
+        step(go_on, 1.0)?;
+        Ok(growth)
     }
 
     /// The P50, P80 and P90 of tickets that `visible` does not show, in their order, which must be

@@ -9,7 +9,8 @@ use crate::recommend::ProductTraits;
 /// One supplier's book, borrowed: from files, or from a portfolio in memory.
 #[derive(Debug, Clone)]
 pub struct Input<'a> {
-    /// Dated sales; empty where sales have no dates.
+    /// Dated sales; empty where sales have no dates. A portfolio keeps them by month, dated to the
+    /// month's last purchase: cut it at the first day of a month.
     pub log: &'a PurchaseLog,
     /// Tickets set without a date, by client; `None` where sales have dates.
     pub tickets: Option<&'a TicketMatrix>,

@@ -22,6 +22,8 @@ pub(super) struct Group {
     pub(super) value: String,
     /// Whether a client is in it, by client number.
     pub(super) members: Vec<bool>,
+    /// Which third by size it is, if that is what it is: 0 the smallest.
+    pub(super) third: Option<usize>,
 }
 
 /// Thirds by size, then each categorical attribute's values, by name.
@@ -52,6 +54,7 @@ pub(super) fn groups(
                 attribute: name.as_str().to_owned(),
                 value: value.as_str().to_owned(),
                 members,
+                third: None,
             });
         }
     }
@@ -60,6 +63,18 @@ pub(super) fn groups(
 }
 
 fn by_size(matrix: &TicketMatrix) -> Vec<Group> {
+    let thirds = thirds(matrix);
+    let group = |(third, name): (usize, &&str)| Group {
+        attribute: CLIENT_SIZE.to_owned(),
+        value: (*name).to_owned(),
+        members: thirds.iter().map(|of| *of == third).collect(),
+        third: Some(third),
+    };
+    SIZES.iter().enumerate().map(group).collect()
+}
+
+/// The third that each client is in by what it spends, 0 the smallest; ties by number.
+pub(super) fn thirds(matrix: &TicketMatrix) -> Vec<usize> {
     let clients = matrix.clients();
     let spend = |client: usize| -> f64 {
         let row = matrix.row(ClientNo(client as u32)).iter();
@@ -67,22 +82,14 @@ fn by_size(matrix: &TicketMatrix) -> Vec<Group> {
     };
     let mut order: Vec<(f64, usize)> = (0..clients).map(|client| (spend(client), client)).collect();
     order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let third = |at: usize, name: &&str| {
-        let mut members = vec![false; clients];
-        for (_, client) in &order[clients * at / 3..clients * (at + 1) / 3] {
-            members[*client] = true;
+    let mut thirds = vec![0; clients];
+    for third in 0..SIZES.len() {
+        let bounds = clients * third / SIZES.len()..clients * (third + 1) / SIZES.len();
+        for (_, client) in &order[bounds] {
+            thirds[*client] = third;
         }
-        Group {
-            attribute: CLIENT_SIZE.to_owned(),
-            value: (*name).to_owned(),
-            members,
-        }
-    };
-    SIZES
-        .iter()
-        .enumerate()
-        .map(|(at, name)| third(at, name))
-        .collect()
+    }
+    thirds
 }
 
 #[cfg(test)]

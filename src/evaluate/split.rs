@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    fn split<'a>(log: &'a PurchaseLog, days: u32, least_buyers: u32) -> Split<'a> {
+    fn split(log: &PurchaseLog, days: u32, least_buyers: u32) -> Split<'_> {
         let input = Input {
             log,
             tickets: None,

@@ -137,11 +137,13 @@ impl Task {
         answered: &mut Answered,
     ) -> Result<(), FilesError> {
         let go_on = |_: f64| ControlFlow::Continue(());
-        let Ok((fit, offers)) = stage.offers(horizon, &|_| true, &go_on) else {
+        let foretold = stage.offers(horizon, &|_| true, &go_on);
+        let (Ok((fit, offers)), Ok(growth)) = (foretold, stage.growth(horizon, &go_on)) else {
+            // Nobody cancels it.
             return Ok(());
         };
         answered.adoption = Some(fit);
-        answered.rows += answers.growth(&stage.growth(horizon))?;
+        answered.rows += answers.growth(&growth)?;
         answered.rows += answers.top_lists(&offers)?;
         answered.rows += answers.pipeline(&offers)?;
         if Table::exists(&self.folder, "t34_pairs.csv") {

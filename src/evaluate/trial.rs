@@ -12,7 +12,7 @@ use super::hidden::folds;
 use super::input::Input;
 use super::measure;
 use super::plan::{Horizon, Plan};
-use super::segments::groups;
+use super::segments::{groups, thirds};
 use super::split::Split;
 use crate::domain::{ClientNo, ProductNo};
 use crate::recommend::Recipe;
@@ -55,6 +55,9 @@ struct HiddenTicket {
     fold: String,
     cell: Hidden,
     real: f64,
+    /// The client's third by size, hidden tickets left out: by one's own ticket a small client would
+    /// be small because that was small, and coverage by size wrong for the best of models.
+    third: usize,
     recipe: [f64; 3],
     product_quantile: [f64; 3],
 }
@@ -126,7 +129,8 @@ impl<'a> Trial<'a> {
             let (fit, found) = stage.offers(horizon, &is_judged, &scoring)?;
             adoption = Some(fit);
             offers = all_pairs(&split, &is_judged, &found);
-            growth = stage.growth(horizon);
+            let growing = |share: f64| go_on(ADOPTION_DONE + (GROWTH_DONE - ADOPTION_DONE) * share);
+            growth = stage.growth(horizon, &growing)?;
         }
         let hidden = hide(&split, &stage, go_on)?;
         drop(stage);
@@ -190,11 +194,11 @@ impl<'a> Trial<'a> {
                 new_money_minor: self.real.iter().sum(),
                 hidden_tickets: self.hidden.len(),
             },
-            methods: self.methods(&everybody),
+            methods: self.methods(&everybody, None),
             segments: segments
                 .map(|group| Segment {
                     clients: judged_of(&group.members),
-                    methods: self.methods(&group.members),
+                    methods: self.methods(&group.members, group.third),
                     attribute: group.attribute,
                     value: group.value,
                 })
@@ -244,17 +248,27 @@ impl<'a> Trial<'a> {
         })
     }
 
-    fn methods(&self, members: &[bool]) -> Vec<Method> {
+    /// Everybody's figures over some clients; those of hidden tickets over a third by size, where
+    /// that is what the clients are.
+    fn methods(&self, members: &[bool], third: Option<usize>) -> Vec<Method> {
+        let hidden = |one: &&HiddenTicket| match third {
+            Some(third) => one.third == third,
+            None => members[one.cell.client.index()],
+        };
+        let hidden: Vec<&HiddenTicket> = self.hidden.iter().filter(hidden).collect();
+        let potential = |quantiles: fn(&HiddenTicket) -> [f64; 3]| {
+            measure::potential(hidden.iter().map(|one| (quantiles(one), one.real)))
+        };
         let mut recipe = self.of_offers(Forecaster::Recipe, &self.offers, members);
         let rises: Vec<f64> = self.growth.iter().map(|one| one.rise).collect();
         let changes: Vec<f64> = self.growth.iter().map(|one| one.likely).collect();
         recipe.growth = self.of_growth(&rises, &changes, members);
-        recipe.potential = self.of_hidden(|one| one.recipe, members);
+        recipe.potential = potential(|one| one.recipe);
         let best_sellers = self.of_offers(Forecaster::BestSellers, &self.best_sellers, members);
         let mut own_history = Method::silent(Forecaster::OwnHistory);
         own_history.growth = self.of_growth(&self.grew_lately, &self.grew_lately, members);
         let mut product_quantile = Method::silent(Forecaster::ProductQuantile);
-        product_quantile.potential = self.of_hidden(|one| one.product_quantile, members);
+        product_quantile.potential = potential(|one| one.product_quantile);
         vec![recipe, best_sellers, own_history, product_quantile]
     }
 
@@ -318,18 +332,6 @@ impl<'a> Trial<'a> {
             &of_members(changes),
             &of_members(&self.grew),
         )
-    }
-
-    fn of_hidden(
-        &self,
-        quantiles: impl Fn(&HiddenTicket) -> [f64; 3],
-        members: &[bool],
-    ) -> Option<measure::Potential> {
-        let of_members = self
-            .hidden
-            .iter()
-            .filter(|one| members[one.cell.client.index()]);
-        measure::potential(of_members.map(|one| (quantiles(one), one.real)))
     }
 
     fn first(&self) -> Vec<Listed> {
@@ -434,12 +436,14 @@ fn hide(
     for (at, fold) in folds.into_iter().enumerate() {
         step(go_on, GROWTH_DONE + (1.0 - GROWTH_DONE) * at as f64 / parts)?;
         let recipe = stage.potential(&fold.visible, &fold.hidden);
+        let thirds = thirds(&fold.visible);
         let products = product_quantiles(&fold.visible, &fold.hidden);
         let said = recipe.into_iter().zip(products);
         for (cell, (recipe, product_quantile)) in fold.hidden.into_iter().zip(said) {
             let ticket = split.matrix.cell(cell.client, cell.product);
             all.push(HiddenTicket {
                 fold: at.to_string(),
+                third: thirds[cell.client.index()],
                 cell,
                 real: ticket.map_or(0.0, |ticket| f64::from(ticket.ticket)),
                 recipe,

@@ -1,7 +1,7 @@
 //! The files of an import read into memory, for a command that needs no server.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::bail;
 
@@ -110,7 +110,7 @@ impl Remembered {
     fn take_clients(
         &mut self,
         file: Clients,
-        path: &PathBuf,
+        path: &Path,
     ) -> anyhow::Result<HashMap<String, ClientNo>> {
         let mut numbers = HashMap::new();
         file.read(|row| match row {
@@ -133,7 +133,7 @@ impl Remembered {
     fn take_products(
         &mut self,
         file: Products,
-        path: &PathBuf,
+        path: &Path,
     ) -> anyhow::Result<HashMap<String, ProductNo>> {
         let mut numbers = HashMap::new();
         file.read(DIGITS, |row| match row {

@@ -46,11 +46,11 @@ pub fn calibration(pairs: &[(f64, bool)]) -> Option<Calibration> {
         .map(|(probability, hit)| (probability.clamp(BOUND, 1.0 - BOUND), *hit))
         .collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let count = sorted.len() as f64;
-    let hits = sorted.iter().filter(|pair| pair.1).count() as f64;
-    if hits == 0.0 || hits == count {
+    let hits = sorted.iter().filter(|pair| pair.1).count();
+    if hits == 0 || hits == sorted.len() {
         return None;
     }
+    let (count, hits) = (sorted.len() as f64, hits as f64);
     let rate = hits / count;
     let mean = |of: &dyn Fn(&(f64, bool)) -> f64| sorted.iter().map(of).sum::<f64>() / count;
     let loss = mean(&|&(p, hit)| -if hit { p.ln() } else { (1.0 - p).ln() });
@@ -96,7 +96,7 @@ fn auc(sorted: &[(f64, bool)], hits: f64) -> f64 {
     for equal in sorted.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq()) {
         let count = equal.len() as f64;
         let taken = equal.iter().filter(|pair| pair.1).count() as f64;
-        ranks += taken * (below + (count + 1.0) / 2.0);
+        ranks += taken * (below + f64::midpoint(count, 1.0));
         below += count;
     }
     (ranks - hits * (hits + 1.0) / 2.0) / (hits * (sorted.len() as f64 - hits))

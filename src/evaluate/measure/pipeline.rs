@@ -95,7 +95,10 @@ mod tests {
         assert!((found.money - 0.3).abs() < 1e-12);
         assert!((found.precision - 0.5).abs() < 1e-12);
         assert!((found.rate - 0.015).abs() < 1e-12);
-        let at_half_percent = found.curve.iter().find(|point| point.pairs == 0.005);
+        let at_half_percent = found
+            .curve
+            .iter()
+            .find(|point| (point.pairs - 0.005).abs() < 1e-12);
         assert!((at_half_percent.unwrap().money - 0.3).abs() < 1e-12);
         let last = found.curve.last().unwrap();
         assert!((last.money - 1.0).abs() < 1e-12);

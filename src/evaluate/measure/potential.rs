@@ -63,9 +63,9 @@ mod tests {
         let found = potential([([10.0; 3], 10.0 * e), ([10.0; 3], 5.0)]).unwrap();
         let [half, most, more] = found.levels;
         let ln2 = 2.0_f64.ln();
-        assert!((half.log_pinball - (0.5 + 0.5 * ln2) / 2.0).abs() < 1e-12);
-        assert!((most.log_pinball - (0.8 + 0.2 * ln2) / 2.0).abs() < 1e-12);
-        assert!((more.log_pinball - (0.9 + 0.1 * ln2) / 2.0).abs() < 1e-12);
+        assert!((half.log_pinball - f64::midpoint(0.5, 0.5 * ln2)).abs() < 1e-12);
+        assert!((most.log_pinball - f64::midpoint(0.8, 0.2 * ln2)).abs() < 1e-12);
+        assert!((more.log_pinball - f64::midpoint(0.9, 0.1 * ln2)).abs() < 1e-12);
         assert!(
             found
                 .levels

@@ -136,8 +136,8 @@ mod tests {
         for client in clients {
             let before = |at: usize| {
                 let ahead = |other: usize| {
-                    let (own, it) = (client[at].0, client[other].0);
-                    it > own || (it == own && other < at)
+                    let order = client[other].0.total_cmp(&client[at].0);
+                    order.is_gt() || (order.is_eq() && other < at)
                 };
                 (0..client.len()).filter(|&other| ahead(other)).count()
             };

@@ -19,8 +19,14 @@ pub(super) struct Row {
     pub(super) rival: Option<f64>,
 }
 
-/// The plot. `write` says how a value is written; a value that is not there has no bar.
-pub(super) fn bars(title: &str, rows: &[Row], write: &dyn Fn(f64) -> String) -> Markup {
+/// How a value is written, at a bar and under the scale.
+pub(super) struct Written {
+    pub(super) value: fn(f64) -> String,
+    pub(super) mark: fn(f64) -> String,
+}
+
+/// The plot. A value that is not there has no bar.
+pub(super) fn bars(title: &str, rows: &[Row], written: &Written) -> Markup {
     let values = rows.iter().flat_map(|row| [row.recipe, row.rival]);
     let high = values.flatten().fold(0.0_f64, f64::max);
     let levels = ticks(high);
@@ -31,7 +37,7 @@ pub(super) fn bars(title: &str, rows: &[Row], write: &dyn Fn(f64) -> String) -> 
         svg viewBox={ "0 0 " (WIDTH) " " (floor + 26.0) } role="img" aria-label=(title) {
             @for level in &levels {
                 line.grid x1=(x.at(*level)) x2=(x.at(*level)) y1="0" y2=(floor) {}
-                text.quiet x=(x.at(*level)) y=(floor + 18.0) text-anchor="middle" { (write(*level)) }
+                text.quiet x=(x.at(*level)) y=(floor + 18.0) text-anchor="middle" { ((written.mark)(*level)) }
             }
             @for (at, row) in rows.iter().enumerate() {
                 @let top = ROW * at as f64 + 6.0;
@@ -39,7 +45,7 @@ pub(super) fn bars(title: &str, rows: &[Row], write: &dyn Fn(f64) -> String) -> 
                 @for (class, value, y) in [("recipe", row.recipe, top), ("rival", row.rival, top + BAR + 1.0)] {
                     @if let Some(value) = value {
                         rect class={ "fill " (class) } x=(LEFT) y=(y) height=(BAR) width=(width(&x, value)) {}
-                        text.quiet x=(x.at(value) + 5.0) y=(y + 11.0) { (write(value)) }
+                        text.quiet x=(x.at(value) + 5.0) y=(y + 11.0) { ((written.value)(value)) }
                     }
                 }
             }

@@ -8,7 +8,9 @@ use super::text::whole_percent;
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 150.0;
 const RIGHT: f64 = 30.0;
-const ROW: f64 = 38.0;
+const ROW: f64 = 52.0;
+/// Between one level of a row and the next.
+const STEP: f64 = 13.0;
 const TOP: f64 = 26.0;
 /// Where the scale begins and ends.
 const ENDS: (f64, f64) = (0.3, 1.0);
@@ -21,7 +23,8 @@ pub(super) struct Row {
     pub(super) rival: Vec<f64>,
 }
 
-/// The plot: full dots for the recipe, rings for its rival, dashed lines where they should stand.
+/// The plot: full dots for the recipe, rings for its rival, each joined to the dashed line where it
+/// should stand.
 pub(super) fn dots(title: &str, levels: &[f64], rows: &[Row]) -> Markup {
     let x = Scale::straight(ENDS.0, ENDS.1, LEFT, WIDTH - RIGHT);
     let floor = TOP + ROW * rows.len() as f64;
@@ -38,8 +41,13 @@ pub(super) fn dots(title: &str, levels: &[f64], rows: &[Row]) -> Markup {
             @for (at, row) in rows.iter().enumerate() {
                 @let y = TOP + ROW * (at as f64 + 0.5);
                 text x=(LEFT - 10.0) y=(y + 4.0) text-anchor="end" { (row.name) }
-                @for share in &row.rival { circle class="ring rival" cx=(x.at(*share)) cy=(y) r="6" {} }
-                @for share in &row.recipe { circle class="fill recipe" cx=(x.at(*share)) cy=(y) r="5.5" {} }
+                @for (class, shares) in [("rival", &row.rival), ("recipe", &row.recipe)] {
+                    @for (nth, (share, level)) in shares.iter().zip(levels).enumerate() {
+                        @let y = y + STEP * (nth as f64 - 1.0);
+                        line class={ "join " (class) } x1=(x.at(*level)) x2=(x.at(*share)) y1=(y) y2=(y) {}
+                        circle class={ (class) " " (if class == "recipe" { "fill" } else { "ring" }) } cx=(x.at(*share)) cy=(y) r="5" {}
+                    }
+                }
             }
         }
     }

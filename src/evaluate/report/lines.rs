@@ -12,6 +12,9 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 48.0;
 
+/// Marks closer than this to the one before get no text.
+const APART: f64 = 38.0;
+
 /// A curve: its class in the style sheet, and its points.
 pub(super) struct Curve {
     pub(super) class: &'static str,
@@ -67,7 +70,9 @@ impl Lines<'_> {
                 }
                 @for mark in self.marks {
                     line.grid x1=(x.at(*mark)) x2=(x.at(*mark)) y1=(ceiling) y2=(floor) {}
-                    text.quiet x=(x.at(*mark)) y=(floor + 18.0) text-anchor="middle" { (whole_percent(*mark)) }
+                }
+                @for mark in readable(self.marks, &x) {
+                    text.quiet x=(x.at(mark)) y=(floor + 18.0) text-anchor="middle" { (whole_percent(mark)) }
                 }
                 @if self.diagonal {
                     @let most = end.min(high);
@@ -85,5 +90,31 @@ impl Lines<'_> {
                 text.quiet transform={ "translate(14 " (f64::midpoint(floor, ceiling)) ") rotate(-90)" } text-anchor="middle" { (self.up) }
             }
         }
+    }
+}
+
+/// The marks that have room for their text.
+fn readable(marks: &[f64], x: &Scale) -> Vec<f64> {
+    let mut kept: Vec<f64> = Vec::new();
+    for &mark in marks {
+        if kept
+            .last()
+            .is_none_or(|last| x.at(mark) - x.at(*last) >= APART)
+        {
+            kept.push(mark);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_that_would_run_into_each_other_get_no_text() {
+        let x = Scale::root(1.0, 0.0, 700.0);
+        let marks = readable(&[0.0, 0.005, 0.01, 0.02, 0.05, 1.0], &x);
+        assert_eq!(marks, [0.0, 0.005, 0.02, 0.05, 1.0]);
     }
 }

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::bars::{self, bars};
+use super::bars::{self, Written, bars};
 use super::dots::{self, dots};
 use super::lines::{Curve, Lines};
-use super::text::{counted, figure, money as amount, percent};
+use super::text::{counted, figure, money as amount, percent, whole_percent};
 use super::{Evaluation, Names};
 use crate::evaluate::figures::{FIGURES, Figure};
 use crate::evaluate::measure::{LEVELS, Pipeline};
@@ -192,7 +192,7 @@ pub(super) fn ticket(evaluation: &Evaluation) -> Option<Markup> {
             "The recipe is within twice and half for " (percent(all.within_twice)) " of them. The shorter the bar, the better."
         }
         (key(&[("recipe", "recipe"), ("rival", "the product's middle ticket")]))
-        figure { (bars("Mean log error of the ticket by client size", &rows, &|error| format!("{error:.2}"))) }
+        figure { (bars("Mean log error of the ticket by client size", &rows, &Written { value: two_digits, mark: two_digits })) }
         details {
             summary { "The same as a table" }
             div.wide { table {
@@ -229,8 +229,7 @@ pub(super) fn potential(evaluation: &Evaluation) -> Option<Markup> {
         h2 { "Whether the potential can be trusted" }
         p {
             (counted(evaluation.book.hidden_tickets as u64)) " bought tickets were hidden one part after the other and foretold from the rest. "
-            "The share that turned out at or under each quantile should stand on its dashed line, for small clients as for large ones. "
-            "A product's own quantile is right on the whole and wrong for nearly everybody: too high for small clients, too low for large ones."
+            "The share that turned out at or under each quantile should stand on its dashed line, for small clients as for large ones; clients are parted by what they visibly spend, the hidden tickets left out."
         }
         (key(&[("recipe", "recipe"), ("rival", "the product's own quantile")]))
         figure { (dots("Share of hidden tickets at or under each quantile, by client size", &LEVELS, &rows)) }
@@ -277,7 +276,7 @@ pub(super) fn segments(evaluation: &Evaluation) -> Option<Markup> {
         h2 { "By segment" }
         p { "How much of each segment's new money stands in the first ten products, by expected money, of each of its clients. A segment where the recipe is not ahead is one to look into before it is worked; few clients make uncertain figures." }
         (key(&[("recipe", "recipe"), ("rival", "best-sellers")]))
-        figure { (bars("Share of new money in each client's first ten products, by segment", &rows, &percent)) }
+        figure { (bars("Share of new money in each client's first ten products, by segment", &rows, &Written { value: percent, mark: whole_percent })) }
         details {
             summary { "With calibration, as a table" }
             div.wide { table {
@@ -362,6 +361,10 @@ fn pipeline(evaluation: &Evaluation, forecaster: Forecaster) -> Option<&Pipeline
 fn sizes(evaluation: &Evaluation) -> impl Iterator<Item = &Segment> {
     let segments = evaluation.segments.iter();
     segments.filter(|segment| segment.attribute == crate::evaluate::segments::CLIENT_SIZE)
+}
+
+fn two_digits(value: f64) -> String {
+    format!("{value:.2}")
 }
 
 fn size_name(third: &Segment) -> String {

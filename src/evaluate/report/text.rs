@@ -1,5 +1,8 @@
 //! Figures as a reader wants them.
 
+/// A space at which no line breaks.
+const SPACE: char = '\u{a0}';
+
 /// `12.3 %`; shares under a tenth of a percent keep a second digit.
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -8,14 +11,14 @@ pub(super) fn percent(share: f64) -> String {
     } else {
         1
     };
-    format!("{percent:.digits$} %")
+    format!("{percent:.digits$}{SPACE}%")
 }
 
 /// `12 %`.
 pub(super) fn whole_percent(share: f64) -> String {
     let percent = share * 100.0;
     let digits = usize::from(percent.fract().abs() > 1e-9 && percent.abs() < 2.0);
-    format!("{percent:.digits$} %")
+    format!("{percent:.digits$}{SPACE}%")
 }
 
 /// `0.123`, or a dash where there is none.
@@ -23,10 +26,10 @@ pub(super) fn figure(value: Option<f64>) -> String {
     value.map_or("–".to_owned(), |value| format!("{value:.3}"))
 }
 
-/// Minor units as units with the thousands parted: `1,234`; two digits under a hundred.
+/// Minor units as units with the thousands parted: `1,234`; two digits under ten.
 pub(super) fn money(minor: f64) -> String {
     let units = minor / 100.0;
-    if units.abs() < 99.995 {
+    if units.abs() < 9.995 {
         return format!("{units:.2}");
     }
     counted(units.round().abs() as u64)
@@ -51,14 +54,15 @@ mod tests {
 
     #[test]
     fn figures_are_written_for_people() {
-        assert_eq!(percent(0.1234), "12.3 %");
-        assert_eq!(percent(0.0034), "0.34 %");
-        assert_eq!(percent(0.0), "0.0 %");
-        assert_eq!(whole_percent(0.25), "25 %");
-        assert_eq!(whole_percent(0.005), "0.5 %");
+        assert_eq!(percent(0.1234), "12.3\u{a0}%");
+        assert_eq!(percent(0.0034), "0.34\u{a0}%");
+        assert_eq!(percent(0.0), "0.0\u{a0}%");
+        assert_eq!(whole_percent(0.25), "25\u{a0}%");
+        assert_eq!(whole_percent(0.005), "0.5\u{a0}%");
         assert_eq!(figure(None), "–");
-        assert_eq!(money(1_234_567_89.0), "1,234,568");
-        assert_eq!(money(1_250.0), "12.50");
+        assert_eq!(money(123_456_789.0), "1,234,568");
+        assert_eq!(money(1_250.0), "13");
+        assert_eq!(money(125.0), "1.25");
         assert_eq!(counted(1_000), "1,000");
     }
 }
