@@ -19,7 +19,7 @@ const BOOK: &str = "linear";
 const CALLERS: u64 = 16;
 const CELLS: u64 = 3;
 const OPERATIONS: u64 = 12;
-const HISTORIES: u64 = 5;
+const HISTORIES: u64 = 20;
 const KILLS: u64 = 3;
 
 /// What one caller did to a cell, from before it was first sent to after it was answered.

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::backup::Progress;
+use super::checkpoint::drop_checkpoints;
 use super::disk::{Batch, Disk, DiskError};
 use super::error::{Code, Fault, OpenError};
 use super::folder::free_bytes;
@@ -43,7 +44,9 @@ pub fn compact(dir: &Path, progress: Progress<'_>) -> Result<Report, OpenError> 
             return Err(Fault::new(Code::Digest, "the copy is not the original"));
         }
         store.disk.close()?;
-        store.folder.swap_in_fresh()
+        store.folder.swap_in_fresh()?;
+        // They hold what was erased since.
+        drop_checkpoints(dir).map_err(|error| Fault::io("dropping the checkpoints", &error))
     };
     swap().map_err(|fault| fault.at(dir))?;
     Ok(report)
