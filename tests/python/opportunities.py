@@ -1,11 +1,13 @@
-"""The pipeline of a real book: every filter and order against the whole list, sieved from the book's own files.
+"""The pipeline of a real book: every filter and order against the whole list, sieved from the book's own files,
+and receipts.
 
     opportunities.py BINARY FOLDER      FOLDER holds clients.csv, products.csv, sales.csv (plain or .gz)
 """
-import csv, gzip, pathlib, socket, statistics, subprocess, sys, tempfile, threading, time, zlib
+import csv, gzip, pathlib, random, socket, statistics, subprocess, sys, tempfile, threading, time, zlib
 
 import grpc
 
+import receipts
 from carteira.v1 import portfolio_pb2 as pf, recommendation_pb2 as rec, recommendation_pb2_grpc, ticket_pb2 as tic, ticket_pb2_grpc
 
 BINARY, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
@@ -121,6 +123,18 @@ try:
             if order == rec.OPPORTUNITY_ORDER_PRIORITY:
                 assert list(map(key, found)) == expected, what
         print(f"ok: {what}: {len(expected)} rows in three orders, the last in {took:.2f} s")
+
+    # A thousand of each kind, drawn at random, worked out again from their receipts.
+    dice = random.Random(7)
+    for kind in kinds:
+        of_kind = [o for o in whole if o.kind == kind]
+        drawn = dice.sample(of_kind, min(1000, len(of_kind)))
+        for o in drawn:
+            asked = rec.ExplainOpportunityRequest(portfolio_id=BOOK, client_id=o.client_id, product_id=o.product_id)
+            explained = R.ExplainOpportunity(asked)
+            receipts.check(explained)
+            assert explained.opportunity.priority_minor == o.priority_minor, o
+        print(f"ok: kind {kind}: {len(drawn)} of {len(of_kind)} worked out again from their receipts")
 
     # Pages stay those of one moment while writes go on.
     stop = threading.Event()

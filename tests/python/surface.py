@@ -5,7 +5,9 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+import receipts
 from carteira.v1 import catalog_pb2 as cat, catalog_pb2_grpc, portfolio_pb2 as pf, portfolio_pb2_grpc
+from carteira.v1 import model_pb2 as mod, model_pb2_grpc
 from carteira.v1 import recommendation_pb2 as rec, recommendation_pb2_grpc, ticket_pb2 as tic, ticket_pb2_grpc
 
 channel = grpc.insecure_channel(sys.argv[1])
@@ -14,6 +16,7 @@ P = portfolio_pb2_grpc.PortfolioServiceStub(channel)
 C = catalog_pb2_grpc.CatalogServiceStub(channel)
 T = ticket_pb2_grpc.TicketServiceStub(channel)
 R = recommendation_pb2_grpc.RecommendationServiceStub(channel)
+M = model_pb2_grpc.ModelServiceStub(channel)
 BOOK = "livro 乳 📒"
 
 
@@ -172,52 +175,12 @@ ok("filters by kind, product, category, owner, client, attributes, gain and prob
 
 
 # --- receipts ---------------------------------------------------------------------------------------------------
-def rounded(amount, digits):
-    whole = math.floor(amount + 0.5)
-    unit = 10 ** max(0, len(str(whole)) - digits) if whole else 1
-    return (whole + unit // 2) // unit * unit
-
-
-def quantile(sample, level):
-    sample = sorted(sample)
-    all_weight, done, middles = sum(w for _, w in sample), 0.0, []
-    for value, weight in sample:
-        middles.append(((done + weight / 2) / all_weight, value))
-        done += weight
-    if level <= middles[0][0]:
-        return middles[0][1]
-    for (a, va), (b, vb) in zip(middles, middles[1:]):
-        if level <= b:
-            return va + (vb - va) * (level - a) / (b - a)
-    return middles[-1][1]
-
-
-def recompute(receipt):
-    if receipt.ticket.WhichOneof("method") == "linear":
-        line = receipt.ticket.linear
-        expected = math.exp(line.intercept + sum(t.value * t.coefficient for t in line.terms))
-        return [rounded(expected * f, line.rounding.digits) for f in (line.low_factor, line.expected_factor, line.high_factor)]
-    q = receipt.ticket.quantile
-    sample = [(n.residual, n.weight) for n in q.neighbours if n.weight > 0] + [(n.residual, n.weight) for n in q.prior if n.weight > 0]
-    tickets, least = [], -math.inf
-    for level in q.levels:
-        ln = q.ln_median + q.size_exponent * q.client_size + q.mix + q.deviation * (quantile(sample, level.level) + level.shift)
-        least = max(least, ln)
-        tickets.append(rounded(math.exp(least), q.rounding.digits))
-    return tickets[:3]
-
-
 done = {rec.OPPORTUNITY_KIND_UPSELL: 0, rec.OPPORTUNITY_KIND_CROSS_SELL: 0}
 for o in whole:
     if done[o.kind] >= 200:
         continue
     explained = R.ExplainOpportunity(rec.ExplainOpportunityRequest(portfolio_id=BOOK, client_id=o.client_id, product_id=o.product_id))
-    o, receipt = explained.opportunity, explained.receipt
-    assert recompute(receipt) == [o.low_ticket_minor, o.expected_ticket_minor, o.high_ticket_minor], (o, recompute(receipt))
-    z = receipt.probability.intercept + sum(t.value * t.coefficient for t in receipt.probability.terms)
-    assert abs(1 / (1 + math.exp(-max(-15, min(15, z)))) - o.probability) < 1e-12
-    p = receipt.priority
-    assert abs(p.probability * p.value_minor * p.margin_rate - p.contact_cost_minor - o.priority_minor) <= 0.5 + 1e-6
+    receipts.check(explained)
     done[o.kind] += 1
 assert min(done.values()) >= 100, done
 ok(f"receipts recomputed to the minor unit: {done}")
@@ -241,6 +204,19 @@ products[1].active = False
 C.BatchUpsertProducts(cat.BatchUpsertProductsRequest(portfolio_id=BOOK, products=[products[1]]))
 assert "p1" not in {o.product_id for o in pages(1000)}
 ok("an open complaint and an inactive product hold offers back")
+
+# --- the recipe ---------------------------------------------------------------------------------------------------
+shown = M.GetRecipe(mod.GetRecipeRequest(portfolio_id=BOOK))
+assert shown.recipe == M.ListRecipes(mod.ListRecipesRequest()).recipes[0] and shown.learnt and shown.learnt_sequence
+*steps, last = M.EvaluateRecipe(mod.EvaluateRecipeRequest(portfolio_id=BOOK, with_report=True))
+assert all(a.progress < b.progress for a, b in zip(steps, steps[1:])) and last.finished.report_html.startswith("<!DOCTYPE html>")
+tried = {f.name: f for f in last.finished.evaluation.figures}
+assert abs(tried["coverage_q80"].recipe - 0.8) < 0.1 and tried["potential_q80"].recipe < tried["potential_q80"].product_quantile
+M.SetRecipe(mod.SetRecipeRequest(portfolio_id=BOOK, overrides={"offer.contact_cost_minor": 1_000_000_000}))
+assert all(o.priority_minor < 0 for o in pages(1000))
+M.SetRecipe(mod.SetRecipeRequest(portfolio_id=BOOK))
+assert M.GetRecipe(mod.GetRecipeRequest(portfolio_id=BOOK)).recipe == shown.recipe
+ok("the recipe shown, set and tried on the book's own history")
 
 # --- wrong input --------------------------------------------------------------------------------------------------
 INVALID, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
