@@ -22,7 +22,7 @@ pub(super) fn span(evaluation: &Evaluation) -> Markup {
             @match &evaluation.span {
                 Some(span) => {
                     (counted(book.clients as u64)) " clients and " (counted(book.products as u64)) " products. Learnt from the "
-                    (span.history_days) " days from " (span.first_day) " to the day before " (span.cut)
+                    (span.history_days) " days from " time { (span.first_day) } " to the day before " time { (span.cut) }
                     "; compared with what happened in the " (span.horizon_days) " days from then on. Of "
                     (counted(book.pairs as u64)) " pairs of client and product not bought before, "
                     (counted(book.adoptions as u64)) " were taken up, for " (amount(book.new_money_minor)) " a month."
@@ -228,7 +228,7 @@ pub(super) fn potential(evaluation: &Evaluation) -> Option<Markup> {
     Some(html! {
         h2 { "Whether the potential can be trusted" }
         p {
-            (counted(evaluation.book.hidden_tickets as u64)) " bought tickets were hidden one part after the other and foretold from the rest. "
+            (counted(evaluation.book.hidden_tickets as u64)) " of " (counted(evaluation.book.bought as u64)) " bought tickets were hidden and foretold from the rest. "
             "The share that turned out at or under each quantile should stand on its dashed line, for small clients as for large ones; clients are parted by what they visibly spend, the hidden tickets left out."
         }
         (key(&[("recipe", "recipe"), ("rival", "the product's own quantile")]))
