@@ -6,11 +6,12 @@ use std::{env, fs};
 
 use prost::Message;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "carteira/v1/portfolio.proto",
     "carteira/v1/catalog.proto",
     "carteira/v1/ticket.proto",
     "carteira/v1/recommendation.proto",
+    "carteira/v1/model.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 /// How logs are written.
@@ -35,6 +36,8 @@ pub struct Config {
     pub free_floor_mib: u64,
     /// The largest request, in MiB.
     pub message_mib: usize,
+    /// How old the newest checkpoint may be, such as `24h`; `0s` keeps none.
+    pub checkpoint_every: SignedDuration,
     /// How long calls under way may take after the word to stop, in seconds.
     pub drain_seconds: u64,
 }
@@ -49,6 +52,7 @@ impl Default for Config {
             cache_mib: 64,
             free_floor_mib: 64,
             message_mib: 8,
+            checkpoint_every: SignedDuration::from_hours(24),
             drain_seconds: 5,
         }
     }
@@ -75,6 +79,7 @@ impl Config {
             "cache_mib",
             "free_floor_mib",
             "message_mib",
+            "checkpoint_every",
             "drain_seconds",
         ];
         let sources = sources

@@ -100,7 +100,7 @@ async fn acknowledged_requests_survive_kills_whole_and_once() {
         .ok()
         .and_then(|raw| raw.parse().ok())
         .unwrap_or_else(|| u64::from(std::process::id()));
-    let rounds = 20 * faults;
+    let rounds = 50 * faults;
     println!("seed {seed}, {rounds} kills");
     let folder = tempfile::tempdir().unwrap();
     let dir = data_dir(&folder);
@@ -126,7 +126,8 @@ async fn acknowledged_requests_survive_kills_whole_and_once() {
             assert_no_panic(&[String::from_utf8_lossy(&log).into_owned()]);
             continue;
         }
-        let server = Server::start(&dir);
+        // Some kills fall into a checkpoint.
+        let server = Server::start_with(&dir, &[("CARTEIRA_CHECKPOINT_EVERY", "50ms")]);
         let writers: Vec<_> = (0..WRITERS)
             .map(|_| {
                 tokio::spawn(write(

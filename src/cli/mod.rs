@@ -11,6 +11,7 @@ mod language;
 mod output;
 mod pipeline;
 mod portfolios;
+mod recipe;
 mod recommend;
 mod rows;
 mod serve;
@@ -42,6 +43,7 @@ enum Command {
     Similar(similar::Args),
     Export(export::Args),
     Evaluate(evaluate::Args),
+    Recipe(recipe::Args),
     Check(folder::CheckArgs),
     Backup(folder::BackupArgs),
     Restore(folder::RestoreArgs),
@@ -67,6 +69,7 @@ impl Cli {
             Command::Similar(args) => similar::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
+            Command::Recipe(args) => recipe::run(&args),
             Command::Check(args) => folder::check(&args),
             Command::Backup(args) => folder::backup(&args),
             Command::Restore(args) => folder::restore(&args),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::SignedDuration;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -47,6 +48,10 @@ pub struct Args {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     message_mib: Option<usize>,
+    /// How old the newest checkpoint in the data folder may be; 0s keeps none [default: 24h]
+    #[arg(long, value_name = "TIME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint_every: Option<SignedDuration>,
     /// How long calls under way may take once the server is told to stop, in seconds [default: 5]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +87,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         took_ms = started.elapsed().as_millis() as u64,
         "data folder checked and loaded"
     );
+    if let Ok(every) = Duration::try_from(config.checkpoint_every)
+        && !every.is_zero()
+    {
+        engine.keep_checkpoints(&config.data_dir, every)?;
+    }
     let limits = Limits {
         message_bytes: config.message_mib.max(1) * 1024 * 1024,
         drain: Duration::from_secs(config.drain_seconds),

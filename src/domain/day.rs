@@ -21,6 +21,9 @@ pub enum DayError {
     /// A date that exists, in a year that no sale has.
     #[error("is in the year {0}; dates run from 1900 to 2199")]
     Year(i16),
+    /// Not a month of the form `YYYY-MM`.
+    #[error("is not a month; write YYYY-MM, for example 2026-03")]
+    Month,
 }
 
 /// A civil day, as days since 1970-01-01.
@@ -117,6 +120,14 @@ impl Month {
         );
         let day = day_of_month.clamp(1, first.days_in_month() as u8);
         Day((first - EPOCH).get_days() + i32::from(day) - 1)
+    }
+}
+
+impl Month {
+    /// A month as `YYYY-MM`.
+    pub fn parse(raw: &str) -> Result<Self, DayError> {
+        let first = Day::parse(&format!("{raw}-01"));
+        first.map(Day::month).map_err(|_| DayError::Month)
     }
 }
 

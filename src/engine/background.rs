@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::grading::Grading;
 use super::tenant::Tenant;
 
 /// Portfolios that may wait for the background; one that finds no room is taken up by its next
@@ -28,7 +29,7 @@ impl Background {
         let (touched, queue) = mpsc::channel(QUEUE);
         let spawned = std::thread::Builder::new()
             .name("scoring".into())
-            .spawn(|| run(queue));
+            .spawn(|| run(queue, &Grading::start()));
         if let Err(error) = spawned {
             tracing::error!(%error, "no background thread; pipelines are worked out on request");
         }
@@ -42,7 +43,7 @@ impl Background {
     }
 }
 
-fn run(mut queue: mpsc::Receiver<Weak<Tenant>>) {
+fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, grading: &Grading) {
     let mut waiting: BTreeMap<usize, (Weak<Tenant>, Instant)> = BTreeMap::new();
     loop {
         if waiting.is_empty() {
@@ -69,6 +70,9 @@ fn run(mut queue: mpsc::Receiver<Weak<Tenant>>) {
             let quiet = touched.elapsed() >= QUIET;
             if let Some(tenant) = tenant.upgrade() {
                 work(&tenant, quiet);
+                if quiet {
+                    grading.touch(&tenant);
+                }
             }
             if quiet {
                 waiting.remove(&key);

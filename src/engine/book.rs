@@ -176,11 +176,20 @@ impl Book {
 
     /// The dated purchases of all clients within the window. Cost: the buckets of the portfolio.
     pub fn purchase_log(&self) -> PurchaseLog {
-        let inside = |month| self.window.is_some_and(|window| window.contains(month));
+        self.log_of(|month| self.window.is_some_and(|window| window.contains(month)))
+    }
+
+    /// All dated purchases there are. Cost: the buckets of the portfolio.
+    pub fn whole_purchase_log(&self) -> PurchaseLog {
+        self.log_of(|_| true)
+    }
+
+    /// Purchases of some months. A month's stand on the last day of it that had one.
+    fn log_of(&self, wanted: impl Fn(Month) -> bool) -> PurchaseLog {
         let mut log = PurchaseLog::builder(self.products.numbers());
         for history in &self.histories {
             log.push_client(history.iter().filter_map(|bucket| match bucket.slot {
-                Slot::Month(month) if inside(month) => Some(Purchase {
+                Slot::Month(month) if wanted(month) => Some(Purchase {
                     product: bucket.product,
                     day: month.day(bucket.last_day_of_month),
                     amount_minor: bucket.amount_minor as f64,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +20,7 @@ use super::sales::EarlierSales;
 use super::tenant::Tenant;
 use super::{Answer, EngineError, Refusal, StartError, Write, WriteRequest};
 use crate::domain::{PortfolioId, PortfolioNo};
-use crate::store::{OpenOptions, SaleEntry, SaleHash, Store, StoreError, Unit};
+use crate::store::{OpenOptions, SaleEntry, SaleHash, Store, StoreError, Unit, newest_checkpoint};
 
 /// Writes that may wait for the commit thread; more are turned away as busy.
 const QUEUE: usize = 1_024;
@@ -31,9 +31,9 @@ const GROUP_CHANGES: usize = 50_000;
 
 type Reply = oneshot::Sender<Result<Answer, EngineError>>;
 
-struct Job {
-    request: WriteRequest,
-    reply: Reply,
+enum Job {
+    Write(Box<WriteRequest>, Reply),
+    Checkpoint,
 }
 
 /// The portfolios there are, by id.
@@ -94,12 +94,25 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(EngineError::Closing)?;
         queue
-            .try_send(Job { request, reply })
+            .try_send(Job::Write(Box::new(request), reply))
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => EngineError::Busy,
                 mpsc::error::TrySendError::Closed(_) => EngineError::Closing,
             })?;
         answer.await.unwrap_or(Err(EngineError::Closing))
+    }
+
+    /// Keeps a checkpoint that is no older than `every`, as long as the engine is open.
+    pub fn keep_checkpoints(&self, dir: &Path, every: Duration) -> Result<(), StartError> {
+        let Some(queue) = self.queue.as_ref().map(mpsc::Sender::downgrade) else {
+            return Ok(());
+        };
+        let dir = dir.to_owned();
+        std::thread::Builder::new()
+            .name("checkpoints".into())
+            .spawn(move || keep_checkpoints(&dir, every, &queue))
+            .map(|_| ())
+            .map_err(StartError::Thread)
     }
 
     /// All portfolios, as they are at this moment.
@@ -122,6 +135,28 @@ impl Engine {
     /// Whether writes are refused since one failed on the disk.
     pub fn is_read_only(&self) -> bool {
         self.read_only.load(std::sync::atomic::Ordering::Acquire)
+    }
+}
+
+/// Asks for a checkpoint whenever the newest is too old; one a commit is enough, and the store sees to
+/// that.
+fn keep_checkpoints(dir: &Path, every: Duration, queue: &mpsc::WeakSender<Job>) {
+    /// How often the thread looks, and so how long it outlives the engine at most.
+    const STEP: Duration = Duration::from_millis(500);
+    let mut asked: Option<Instant> = None;
+    loop {
+        std::thread::sleep(STEP.min(every));
+        let Some(queue) = queue.upgrade() else {
+            return;
+        };
+        let written = newest_checkpoint(dir).and_then(|(_, at)| at.elapsed().ok());
+        let due = written.is_none_or(|since| since >= every);
+        if due
+            && asked.is_none_or(|at| at.elapsed() >= every)
+            && queue.try_send(Job::Checkpoint).is_ok()
+        {
+            asked = Some(Instant::now());
+        }
     }
 }
 
@@ -156,6 +191,7 @@ struct Group {
     touched: BTreeSet<PortfolioId>,
     created: Vec<PortfolioId>,
     deleted: Option<PortfolioId>,
+    then_checkpoint: bool,
     replies: Vec<(Reply, Result<Answer, EngineError>)>,
 }
 
@@ -168,17 +204,44 @@ impl Committer {
             while group.replies.len() < GROUP_WRITES
                 && group.changes < GROUP_CHANGES
                 && group.deleted.is_none()
+                && !group.then_checkpoint
                 && let Ok(next) = jobs.try_recv()
             {
                 self.take(&mut group, next);
             }
+            let then_checkpoint = group.then_checkpoint;
             self.finish(group);
+            if then_checkpoint {
+                self.checkpoint();
+            }
+        }
+    }
+
+    /// Writes a checkpoint; writes wait meanwhile. That it fails harms nothing that is stored.
+    fn checkpoint(&self) {
+        let began = Instant::now();
+        match self.store.checkpoint() {
+            Ok(None) => {}
+            Ok(Some((path, report))) => tracing::info!(
+                path = %path.display(),
+                commit = report.commit,
+                records = report.records,
+                took_ms = began.elapsed().as_millis() as u64,
+                "checkpoint written"
+            ),
+            Err(error) => tracing::error!(%error, "no checkpoint could be written"),
         }
     }
 
     /// Works one write into its ledger and the group.
     fn take(&mut self, group: &mut Group, job: Job) {
-        let Job { request, reply } = job;
+        let (request, reply) = match job {
+            Job::Write(request, reply) => (request, reply),
+            Job::Checkpoint => {
+                group.then_checkpoint = true;
+                return;
+            }
+        };
         let answer = match &self.failed {
             Some(why) => Err(EngineError::ReadOnly(why.clone())),
             None => self.apply(group, &request),

@@ -64,6 +64,9 @@ pub enum EngineError {
     /// More writes wait than the queue holds.
     #[error("too many writes are waiting; send the request again in a moment")]
     Busy,
+    /// The caller stopped it.
+    #[error("the work was stopped by its caller")]
+    Cancelled,
     /// The engine is shutting down.
     #[error("the server is shutting down; send the request again to the one that follows")]
     Closing,

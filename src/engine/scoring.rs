@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rayon::prelude::*;
 
@@ -17,15 +18,24 @@ use crate::matrix::Cell;
 use crate::neighbours::Subject;
 use crate::pipeline::{Offered, Rules};
 use crate::recommend::adoption::Scene;
-use crate::recommend::{self, Advisor, Receipt, Recipe, Scratch, SimilarClient};
+use crate::recommend::{self, Advisor, Learnt, Receipt, Recipe, Scratch, SimilarClient};
 
 /// What was learnt from one state of a portfolio.
 #[derive(Debug)]
 pub struct Model {
     /// The write counter of the state that it was fitted to.
     pub sequence: u64,
+    /// When it was.
+    pub at: SystemTime,
     recipe: Arc<Recipe>,
     advisor: Advisor,
+}
+
+impl Model {
+    /// What the portfolio's history chose.
+    pub fn learnt(&self) -> Vec<Learnt> {
+        self.advisor.learnt()
+    }
 }
 
 thread_local! {
@@ -46,6 +56,7 @@ pub(super) fn fit(book: &Book, view: &View) -> Result<Model, EngineError> {
     let advisor = fitted.map_err(|_| EngineError::Closing)?;
     Ok(Model {
         sequence: book.sequence(),
+        at: SystemTime::now(),
         recipe,
         advisor,
     })

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::changed::{ChangeLog, Changed};
+use super::evaluating::Evaluated;
 use super::pages::PinnedLists;
 use super::scoring::{Model, client_offers, fit};
 use super::view::{SMALL_BOOK_TICKETS, View};
@@ -67,6 +68,7 @@ pub struct Tenant {
     scored: ArcSwapOption<Scored>,
     scoring: Mutex<()>,
     lists: Mutex<PinnedLists>,
+    graded: ArcSwapOption<Evaluated>,
 }
 
 impl Tenant {
@@ -86,6 +88,7 @@ impl Tenant {
             scored: ArcSwapOption::empty(),
             scoring: Mutex::new(()),
             lists: Mutex::new(PinnedLists::default()),
+            graded: ArcSwapOption::empty(),
         }
     }
 
@@ -157,6 +160,20 @@ impl Tenant {
             Some(scored) => Ok(scored),
             None => self.score(false),
         }
+    }
+
+    /// The last time that the portfolio's own recipe was tried on its history.
+    pub fn graded(&self) -> Option<Arc<Evaluated>> {
+        self.graded.load_full()
+    }
+
+    pub(super) fn set_graded(&self, graded: Evaluated) {
+        self.graded.store(Some(Arc::new(graded)));
+    }
+
+    /// The latest model there is, whatever it was fitted to.
+    pub fn latest_model(&self) -> Option<Arc<Model>> {
+        self.model.load_full()
     }
 
     /// Whether offers were worked out since the start.

@@ -67,9 +67,9 @@ pub struct Scratch {
 /// What was learnt from one state of a book.
 #[derive(Debug)]
 pub struct Advisor {
-    upsell: UpsellModel,
-    success: SuccessModel,
-    adoption: AdoptionModel,
+    pub(super) upsell: UpsellModel,
+    pub(super) success: SuccessModel,
+    pub(super) adoption: AdoptionModel,
 }
 
 impl Advisor {

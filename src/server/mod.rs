@@ -8,6 +8,7 @@ mod catalog;
 mod compute;
 mod form;
 mod limits;
+mod model;
 mod opportunities;
 mod portfolios;
 mod receipts;
@@ -31,6 +32,7 @@ pub use shutdown::{Shutdown, on_signal};
 use crate::engine::Engine;
 use crate::wire::DESCRIPTORS;
 use crate::wire::v1::catalog_service_server::CatalogServiceServer;
+use crate::wire::v1::model_service_server::ModelServiceServer;
 use crate::wire::v1::portfolio_service_server::PortfolioServiceServer;
 use crate::wire::v1::recommendation_service_server::RecommendationServiceServer;
 use crate::wire::v1::ticket_service_server::TicketServiceServer;
@@ -63,6 +65,8 @@ pub enum ServeError {
 pub(crate) struct Api {
     engine: Arc<Engine>,
     compute: Compute,
+    /// Evaluations have a gate of their own: they take minutes, and must not keep answers waiting.
+    evaluations: Compute,
 }
 
 /// A server that listens and does not answer yet.
@@ -97,6 +101,7 @@ impl Bound {
         let api = Api {
             engine: engine.clone(),
             compute: Compute::new(limits.compute_threads),
+            evaluations: Compute::new(1),
         };
         let (health, health_service) = tonic_health::server::health_reporter();
         let watched = tokio::spawn(watch_health(engine, health, shutdown.clone()));
@@ -116,6 +121,7 @@ impl Bound {
             )
             .add_service(CatalogServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(TicketServiceServer::new(api.clone()).max_decoding_message_size(message))
+            .add_service(ModelServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(RecommendationServiceServer::new(api).max_decoding_message_size(message));
         // The transport sets this only on sockets that it binds itself. Without it an answer's trailer
         // waits for the caller's delayed acknowledgement, some 40 ms.
@@ -151,8 +157,13 @@ async fn watch_health(
         <TicketServiceServer<Api> as tonic::server::NamedService>::NAME,
         "",
     ];
-    let reading = <RecommendationServiceServer<Api> as tonic::server::NamedService>::NAME;
-    health.set_service_status(reading, Serving).await;
+    let reading = [
+        <RecommendationServiceServer<Api> as tonic::server::NamedService>::NAME,
+        <ModelServiceServer<Api> as tonic::server::NamedService>::NAME,
+    ];
+    for name in reading {
+        health.set_service_status(name, Serving).await;
+    }
     let mut last = None;
     loop {
         let status = if engine.is_read_only() {
@@ -171,7 +182,7 @@ async fn watch_health(
             () = shutdown.clone().wait() => break,
         }
     }
-    for name in writing.into_iter().chain([reading]) {
+    for name in writing.into_iter().chain(reading) {
         health.set_service_status(name, NotServing).await;
     }
 }

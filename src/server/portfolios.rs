@@ -1,5 +1,6 @@
 //! `PortfolioService`.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use tonic::{Request, Response, Status};
@@ -149,7 +150,7 @@ fn portfolio(form: &mut Form, wire: v1::Portfolio) -> Option<Portfolio> {
         "" => form.text("portfolio.recipe", DEFAULT_RECIPE),
         name => form.text("portfolio.recipe", name),
     };
-    let recipe_overrides = overrides(form, &wire);
+    let recipe_overrides = overrides(form, "portfolio.recipe_overrides", &wire.recipe_overrides);
     Some(Portfolio {
         id: id?,
         name: name?,
@@ -162,28 +163,23 @@ fn portfolio(form: &mut Form, wire: v1::Portfolio) -> Option<Portfolio> {
     })
 }
 
-fn overrides(
+/// Parameters of a recipe by name.
+pub(super) fn overrides(
     form: &mut Form,
-    wire: &v1::Portfolio,
-) -> Option<std::collections::BTreeMap<Text, f64>> {
-    if wire.recipe_overrides.len() > MAX_OVERRIDES {
-        form.refuse(
-            "portfolio.recipe_overrides",
-            format!("has more than {MAX_OVERRIDES} entries"),
-        );
+    field: &str,
+    raw: &BTreeMap<String, f64>,
+) -> Option<BTreeMap<Text, f64>> {
+    if raw.len() > MAX_OVERRIDES {
+        form.refuse(field, format!("has more than {MAX_OVERRIDES} entries"));
     }
     let entry = |(name, value): (&String, &f64)| {
-        let field = format!("portfolio.recipe_overrides[{name:?}]");
+        let field = format!("{field}[{name:?}]");
         if !value.is_finite() {
             form.refuse(&field, "must be a finite number");
         }
         Some((form.text(&field, name)?, *value))
     };
-    wire.recipe_overrides
-        .iter()
-        .take(MAX_OVERRIDES)
-        .map(entry)
-        .collect()
+    raw.iter().take(MAX_OVERRIDES).map(entry).collect()
 }
 
 fn patch(form: &mut Form, wire: &v1::Portfolio, fields: &[String]) -> Option<PortfolioPatch> {
@@ -207,7 +203,7 @@ fn patch(form: &mut Form, wire: &v1::Portfolio, fields: &[String]) -> Option<Por
                 patch.language = Some(language.unwrap_or_default());
             }
             "recipe" => patch.recipe = Some(form.text("portfolio.recipe", &wire.recipe)?),
-            "recipe_overrides" => patch.recipe_overrides = Some(overrides(form, wire)?),
+            "recipe_overrides" => patch.recipe_overrides = Some(overrides(form, "portfolio.recipe_overrides", &wire.recipe_overrides)?),
             "currency" => form.refuse("update_fields", "names currency, which never changes; make another portfolio for another currency"),
             other => form.refuse(
                 "update_fields",

@@ -58,6 +58,7 @@ pub(super) fn of_error(error: &EngineError) -> Status {
         EngineError::ReadOnly(_) => Status::unavailable(text),
         EngineError::DiskFull(_) => retry(Code::ResourceExhausted, 60),
         EngineError::Busy => retry(Code::ResourceExhausted, 1),
+        EngineError::Cancelled => Status::cancelled(text),
         EngineError::Closing => retry(Code::Unavailable, 1),
     }
 }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::backup::Progress;
+use super::checkpoint::drop_checkpoints;
 use super::disk::{Batch, Disk, DiskError};
 use super::error::{Code, Fault, OpenError};
 use super::folder::free_bytes;
@@ -28,18 +29,24 @@ pub fn compact(dir: &Path, progress: Progress<'_>) -> Result<Report, OpenError> 
             let what = "there is too little room for a second copy of the records";
             return Err(Fault::new(Code::DiskFull, what));
         }
-        let fresh = SledDisk::open(&store.folder.fresh(), options.cache_bytes)?;
+        let fresh = SledDisk::open(
+            &store.folder.fresh(),
+            options.cache_bytes,
+            options.write_limit,
+        )?;
         copy(store.disk.as_ref(), &fresh, progress)?;
         Box::new(fresh).close()?;
         // The same records and meta records: the watermark holds for both databases.
         let path = store.folder.fresh();
-        let (disk, scanned) = open_disk(path, options.cache_bytes, options.stall_limit)?;
+        let (disk, scanned) = open_disk(path, &options)?;
         disk.close()?;
         if scanned.meta != Some(store.meta) {
             return Err(Fault::new(Code::Digest, "the copy is not the original"));
         }
         store.disk.close()?;
-        store.folder.swap_in_fresh()
+        store.folder.swap_in_fresh()?;
+        // They hold what was erased since.
+        drop_checkpoints(dir).map_err(|error| Fault::io("dropping the checkpoints", &error))
     };
     swap().map_err(|fault| fault.at(dir))?;
     Ok(report)

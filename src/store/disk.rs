@@ -3,6 +3,7 @@
 //! Everything above this trait (records, digests, packing, checks) is independent of sled, so
 //! that a second database can be put here and pass the same suite.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -34,6 +35,24 @@ impl DiskError {
             panicked: false,
         }
     }
+
+    /// A panic that was caught.
+    pub(crate) fn of_panic(doing: &'static str, panic: &(dyn Any + Send)) -> Self {
+        Self {
+            doing,
+            reason: panic_text(panic),
+            panicked: true,
+        }
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("panicked: {}", text.as_deref().unwrap_or("no message"))
 }
 
 impl From<DiskError> for Fault {

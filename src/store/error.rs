@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::checkpoint::newest_checkpoint;
 use crate::domain::PortfolioNo;
 
 /// Why a data folder is not opened, as a code that a runbook can be indexed by.
@@ -63,6 +64,8 @@ impl Code {
     }
 
     fn next(self, dir: &Path) -> String {
+        let newest = newest_checkpoint(dir).map(|(path, _)| path.display().to_string());
+        let from = newest.unwrap_or_else(|| "BACKUP".into());
         let dir = dir.display();
         match self {
             Self::Locked => {
@@ -74,14 +77,14 @@ impl Code {
             Self::Io | Self::Timeout | Self::DiskFull => {
                 format!("see to the disk, then: carteira check --data-dir {dir}")
             }
-            Self::Backup => format!(
-                "take another checkpoint: carteira restore --data-dir {dir} --from CHECKPOINT"
-            ),
+            Self::Backup => {
+                "take another backup: carteira restore --data-dir DIR --from BACKUP".into()
+            }
             Self::Conflict => format!(
-                "restore beside it: carteira restore --data-dir {dir}.restored --from CHECKPOINT"
+                "restore beside it: carteira restore --data-dir {dir}.restored --from {from}"
             ),
             _ => format!(
-                "keep the folder, restore beside it: carteira restore --data-dir {dir}.restored --from CHECKPOINT"
+                "keep the folder, restore beside it: carteira restore --data-dir {dir}.restored --from {from}"
             ),
         }
     }

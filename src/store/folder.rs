@@ -1,6 +1,7 @@
 //! The data folder: what lies in it, who has it open, and how its database is swapped whole.
 //!
 //! ```text
+//! checkpoints/  backups of the running store by itself
 //! lock        locked while the folder is open; holds the store's id once the folder was founded
 //! watermark   the last acknowledged commit
 //! sled/       the database

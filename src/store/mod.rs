@@ -11,6 +11,7 @@
 
 mod backup;
 mod change;
+mod checkpoint;
 mod commit;
 mod compact;
 mod digest;
@@ -29,10 +30,12 @@ mod stage;
 #[cfg(test)]
 mod suite;
 mod value;
+mod watched;
 mod watermark;
 
 pub use backup::{Progress, backup};
 pub use change::{Answer, Applied, Change, RequestHash, SaleEntry, SaleHash, Unit};
+pub use checkpoint::newest_checkpoint;
 pub use commit::Store;
 pub use compact::compact;
 pub use error::{Code, OpenError, StoreError};

@@ -8,13 +8,13 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::commit::Store;
-use super::disk::{Batch, Disk};
+use super::disk::{Batch, Disk, panic_text};
 use super::error::{Code, Fault, OpenError};
 use super::folder::{Folder, sync_parent};
 use super::keys;
 use super::load::{Loaded, Scanned, scan};
 use super::records::{self, StoreMeta};
-use super::sled_disk::{SledDisk, panic_text};
+use super::sled_disk::SledDisk;
 use super::value::seal;
 use super::watermark::{Mark, Watermark};
 
@@ -28,6 +28,8 @@ pub struct OpenOptions {
     /// Opening without progress for this long is given up. The database's own recovery counts as
     /// one step.
     pub stall_limit: Duration,
+    /// A write that the disk does not answer within this has failed, and the store is read-only.
+    pub write_limit: Duration,
     /// Whether a folder that is not there, or has never held a database, is made one.
     pub create: bool,
 }
@@ -38,6 +40,7 @@ impl Default for OpenOptions {
             cache_bytes: 64 * 1024 * 1024,
             free_floor_bytes: 64 * 1024 * 1024,
             stall_limit: Duration::from_mins(1),
+            write_limit: Duration::from_secs(30),
             create: true,
         }
     }
@@ -105,7 +108,7 @@ fn open_folder(dir: &Path, options: &OpenOptions) -> Result<(Store, Scanned), Fa
     } else if founded && known.is_none() {
         return Err(missing("the database is there and the watermark is gone"));
     }
-    let opened = open_disk(folder.database(), options.cache_bytes, options.stall_limit);
+    let opened = open_disk(folder.database(), options);
     match opened {
         Ok((disk, scanned)) => adopt(folder, known, disk, scanned, options),
         Err(fault) => {
@@ -184,16 +187,22 @@ pub(super) fn adopt(
 /// database may loop for ever.
 pub(super) fn open_disk(
     database: PathBuf,
-    cache_bytes: u64,
-    stall_limit: Duration,
+    options: &OpenOptions,
 ) -> Result<(Box<dyn Disk>, Scanned), Fault> {
+    let OpenOptions {
+        cache_bytes,
+        stall_limit,
+        write_limit,
+        ..
+    } = *options;
     let steps = Arc::new(AtomicU64::new(0));
     let counted = steps.clone();
     let (send, done) = channel();
     let thread = std::thread::Builder::new().name("open".into());
     let thread = thread.spawn(move || {
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let disk: Box<dyn Disk> = Box::new(SledDisk::open(&database, cache_bytes)?);
+            let disk: Box<dyn Disk> =
+                Box::new(SledDisk::open(&database, cache_bytes, write_limit)?);
             let scanned = scan(disk.as_ref(), &|| {
                 counted.fetch_add(1, Ordering::Relaxed);
             })?;
@@ -225,7 +234,7 @@ pub(super) fn open_disk(
 
 /// Makes an empty database, whole before it is put where it is looked for.
 fn found(folder: &Folder, options: &OpenOptions) -> Result<(), Fault> {
-    let disk = SledDisk::open(&folder.fresh(), options.cache_bytes)?;
+    let disk = SledDisk::open(&folder.fresh(), options.cache_bytes, options.write_limit)?;
     write_first(&disk, folder.dir())?;
     Box::new(disk).close()?;
     folder.swap_in_fresh()?;

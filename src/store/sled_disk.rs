@@ -4,9 +4,11 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::disk::{Batch, Disk, DiskError, Record, Visit};
+use super::watched::Watched;
 
 /// How long sled's file lock may outlive its last owner: its threads let go of it late.
 const LOCK_GRACE: Duration = Duration::from_secs(5);
@@ -17,7 +19,9 @@ pub(crate) struct SledDisk {
     db: Option<sled::Db>,
     folder: PathBuf,
     /// sled's file, opened before any write, so that a failed write-back is reported to its sync.
-    file: File,
+    file: Arc<File>,
+    /// Where calls run that wait for the disk.
+    watched: Watched,
 }
 
 /// Runs something of sled's; a panic in it becomes an error.
@@ -27,26 +31,18 @@ fn guarded<T>(
 ) -> Result<T, DiskError> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(done) => done.map_err(|error| DiskError::new(doing, &error)),
-        Err(panic) => Err(DiskError {
-            doing,
-            reason: panic_text(panic.as_ref()),
-            panicked: true,
-        }),
+        Err(panic) => Err(DiskError::of_panic(doing, panic.as_ref())),
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("panicked: {}", text.as_deref().unwrap_or("no message"))
 }
 
 impl SledDisk {
     /// Opens the database in a folder, or makes one there. The caller holds the folder's lock.
-    pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, DiskError> {
+    /// A write that the disk does not answer within `write_limit` has failed.
+    pub(crate) fn open(
+        folder: &Path,
+        cache_bytes: u64,
+        write_limit: Duration,
+    ) -> Result<Self, DiskError> {
         remove_half_written_snapshots(folder)
             .map_err(|error| DiskError::new("removing a half-written snapshot", &error))?;
         let began = Instant::now();
@@ -71,7 +67,8 @@ impl SledDisk {
         let disk = Self {
             db: Some(db),
             folder: folder.to_path_buf(),
-            file,
+            file: Arc::new(file),
+            watched: Watched::start(write_limit)?,
         };
         // What opening replayed or made has to be on the disk before anything builds on it.
         disk.sync()?;
@@ -136,7 +133,7 @@ impl Disk for SledDisk {
     }
 
     fn write(&self, batch: &Batch) -> Result<(), DiskError> {
-        let db = self.db()?;
+        let db = self.db()?.clone();
         let mut all = sled::Batch::default();
         for (key, value) in batch {
             match value {
@@ -144,15 +141,16 @@ impl Disk for SledDisk {
                 None => all.remove(key.as_slice()),
             }
         }
-        guarded("writing", || db.apply_batch(all))
+        self.watched.run("writing", move || db.apply_batch(all))
     }
 
     fn sync(&self) -> Result<(), DiskError> {
-        let db = self.db()?;
-        guarded("flushing", || db.flush())?;
+        let db = self.db()?.clone();
+        self.watched.run("flushing", move || db.flush())?;
         // sled's flush asks the kernel to start writing (sync_file_range) and no more.
-        let synced = self.file.sync_all();
-        synced.map_err(|error| DiskError::new("syncing the database file", &error))?;
+        let file = self.file.clone();
+        self.watched
+            .run("syncing the database file", move || file.sync_all())?;
         let blobs = self.folder.join("blobs");
         let mut any = false;
         let entries = blobs
@@ -171,23 +169,27 @@ impl Disk for SledDisk {
 
     fn close(mut self: Box<Self>) -> Result<(), DiskError> {
         let synced = self.sync();
-        let db = self.db.take();
-        // sled's Drop panics where its sync fails.
-        guarded("closing the database", || {
-            drop(db);
-            Ok(())
-        })?;
+        self.let_go()?;
         synced
+    }
+}
+
+impl SledDisk {
+    /// Drops sled's own part: its last owner flushes, and panics where that fails.
+    fn let_go(&mut self) -> Result<(), DiskError> {
+        let Some(db) = self.db.take() else {
+            return Ok(());
+        };
+        self.watched.run("closing the database", move || {
+            drop(db);
+            Ok::<_, sled::Error>(())
+        })
     }
 }
 
 impl Drop for SledDisk {
     fn drop(&mut self) {
-        let db = self.db.take();
-        if let Err(error) = guarded("closing the database", || {
-            drop(db);
-            Ok(())
-        }) {
+        if let Err(error) = self.let_go() {
             tracing::error!(reason = %error, "the database did not close cleanly");
         }
     }

@@ -471,6 +471,10 @@ fn an_older_record_under_its_own_key_is_noticed_by_the_digest() {
 #[test]
 fn a_database_that_does_not_open_in_time_is_given_up_with_a_code() {
     let home = tempfile::tempdir().unwrap();
-    let opened = open::open_disk(home.path().join("sled"), 1 << 20, std::time::Duration::ZERO);
+    let options = OpenOptions {
+        stall_limit: std::time::Duration::ZERO,
+        ..OpenOptions::default()
+    };
+    let opened = open::open_disk(home.path().join("sled"), &options);
     assert_eq!(opened.err().unwrap().code, Code::Timeout);
 }

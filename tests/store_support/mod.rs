@@ -2,6 +2,8 @@
 //! named sale, all derived from `n`, as one unit.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod worker;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,0 +1,74 @@
+//! Checkpoints: backups that a running store keeps of itself in its folder, the newest few.
+//!
+//! Each is a whole backup, so that `restore` takes it. What was erased stays in them until they are
+//! replaced, or the folder is compacted.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::commit::Store;
+use super::error::{Code, Fault, OpenError};
+use super::folder::free_bytes;
+use super::open::Report;
+
+/// How many are kept.
+const KEPT: usize = 2;
+const FOLDER: &str = "checkpoints";
+const EXTENSION: &str = "carteira";
+
+impl Store {
+    /// Writes a checkpoint of the last commit and drops the oldest beyond the newest two; `None`
+    /// where there is one of this commit. Cost: every record twice; the caller waits.
+    pub fn checkpoint(&self) -> Result<Option<(PathBuf, Report)>, OpenError> {
+        let folder = self.dir().join(FOLDER);
+        let path = folder.join(format!("{:020}.{EXTENSION}", self.meta.commit));
+        if path.exists() {
+            return Ok(None);
+        }
+        let io = |error: std::io::Error| Fault::io("making room for a checkpoint", &error);
+        std::fs::create_dir_all(&folder).map_err(|error| io(error).at(&folder))?;
+        if free_bytes(&folder).map_err(|fault| fault.at(&folder))? < self.free_floor_bytes {
+            let what = "there is too little room for a checkpoint";
+            return Err(Fault::new(Code::DiskFull, what).at(&folder));
+        }
+        let report = self.backup(None, &path, &|_| ())?;
+        let mut all = checkpoints(self.dir());
+        all.truncate(all.len().saturating_sub(KEPT));
+        for old in all {
+            std::fs::remove_file(&old).map_err(|error| io(error).at(&old))?;
+        }
+        Ok(Some((path, report)))
+    }
+}
+
+/// The newest checkpoint in a data folder, and when it was written.
+pub fn newest_checkpoint(dir: &Path) -> Option<(PathBuf, SystemTime)> {
+    let newest = checkpoints(dir).pop()?;
+    let written = newest.metadata().ok()?.modified().ok()?;
+    Some((newest, written))
+}
+
+/// Drops all checkpoints: they hold what was erased since.
+pub(super) fn drop_checkpoints(dir: &Path) -> std::io::Result<()> {
+    let folder = dir.join(FOLDER);
+    match folder.exists() {
+        true => std::fs::remove_dir_all(folder),
+        false => Ok(()),
+    }
+}
+
+/// Whole checkpoints, oldest first: their names sort as their commits do.
+fn checkpoints(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = dir.join(FOLDER).read_dir() else {
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == EXTENSION)
+        })
+        .collect();
+    paths.sort_unstable();
+    paths
+}
