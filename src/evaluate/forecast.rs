@@ -151,10 +151,15 @@ impl<'a> Stage<'a> {
     }
 
     /// The P50, P80 and P90 of tickets that `visible` does not show, in their order, which must be
-    /// by client; the product's middle ticket where nobody else buys it.
+    /// by client; those of `unknown` where nobody else buys the product.
     ///
     /// Cost: a fit of [`UpsellModel`] to `visible`, and one estimate a ticket.
-    pub(super) fn potential(&self, visible: &TicketMatrix, hidden: &[Hidden]) -> Vec<[f64; 3]> {
+    pub(super) fn potential(
+        &self,
+        visible: &TicketMatrix,
+        hidden: &[Hidden],
+        unknown: &[[f64; 3]],
+    ) -> Vec<[f64; 3]> {
         let statistics = Statistics::of(visible);
         let book = Book {
             matrix: visible,
@@ -162,17 +167,17 @@ impl<'a> Stage<'a> {
             ..self.book()
         };
         let model = UpsellModel::fit(&book);
-        let of_client = |scratch: &mut upsell::Scratch, cells: &[Hidden]| -> Vec<[f64; 3]> {
-            let subject = Subject::existing(visible, &self.profiles, cells[0].client);
+        let of_client = |scratch: &mut upsell::Scratch, cells: &[(&Hidden, &[f64; 3])]| {
+            let subject = Subject::existing(visible, &self.profiles, cells[0].0.client);
             model.begin(&book, &subject, scratch);
-            let mut estimate =
-                |cell: &Hidden| match model.estimate(&book, &subject, cell.product, scratch) {
-                    Some(ticket) => [ticket.q50, ticket.q80, ticket.q90],
-                    None => [statistics.product(cell.product).ln_median.exp(); 3],
-                };
-            cells.iter().map(&mut estimate).collect()
+            let mut estimate = |&(cell, unknown): &(&Hidden, &[f64; 3])| {
+                let found = model.estimate(&book, &subject, cell.product, scratch);
+                found.map_or(*unknown, |ticket| [ticket.q50, ticket.q80, ticket.q90])
+            };
+            cells.iter().map(&mut estimate).collect::<Vec<_>>()
         };
-        let by_client: Vec<&[Hidden]> = hidden.chunk_by(|a, b| a.client == b.client).collect();
+        let cells: Vec<_> = hidden.iter().zip(unknown).collect();
+        let by_client: Vec<_> = cells.chunk_by(|a, b| a.0.client == b.0.client).collect();
         by_client
             .into_par_iter()
             .map_init(upsell::Scratch::default, of_client)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::answers::Answers;
+use super::baselines::product_quantiles;
 use super::files::{Files, FilesError, MINOR, Table, field, matrix, number};
 use super::forecast::{Hidden, Offer, Stage};
 use super::plan::Horizon;
@@ -185,7 +186,8 @@ impl Task {
         let mut answered = Vec::new();
         for (fold, cells) in self.read_asked()? {
             let visible = self.read_visible(&fold)?;
-            let quantiles = stage.potential(&visible, &cells);
+            let unknown = product_quantiles(&visible, &cells);
+            let quantiles = stage.potential(&visible, &cells, &unknown);
             let cells = cells.into_iter().zip(quantiles);
             answered.extend(cells.map(|(cell, quantiles)| (fold.clone(), cell, quantiles)));
         }

@@ -435,9 +435,9 @@ fn hide(
     let parts = folds.len() as f64;
     for (at, fold) in folds.into_iter().enumerate() {
         step(go_on, GROWTH_DONE + (1.0 - GROWTH_DONE) * at as f64 / parts)?;
-        let recipe = stage.potential(&fold.visible, &fold.hidden);
         let thirds = thirds(&fold.visible);
         let products = product_quantiles(&fold.visible, &fold.hidden);
+        let recipe = stage.potential(&fold.visible, &fold.hidden, &products);
         let said = recipe.into_iter().zip(products);
         for (cell, (recipe, product_quantile)) in fold.hidden.into_iter().zip(said) {
             let ticket = split.matrix.cell(cell.client, cell.product);

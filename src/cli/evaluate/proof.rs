@@ -108,8 +108,8 @@ fn tell_limits(evaluation: &Evaluation) {
     };
     if !span.is_calibrated {
         eprintln!(
-            "note: {} days before the cut hold too little to calibrate on ({} adoptions), so probabilities are the recipe's prior; cut later, or look fewer than {} days ahead",
-            span.history_days, span.learnt_adoptions, span.horizon_days
+            "note: {} days before the cut hold too little to calibrate on ({} adoptions), so probabilities are the recipe's prior; cut later, or choose another horizon",
+            span.history_days, span.learnt_adoptions
         );
     }
     if evaluation.book.adoptions == 0 {

@@ -5,12 +5,12 @@ use maud::{Markup, html};
 use super::scale::{Scale, ticks};
 
 const WIDTH: f64 = 760.0;
-const LEFT: f64 = 230.0;
+const LEFT: f64 = 240.0;
 const RIGHT: f64 = 64.0;
 const ROW: f64 = 40.0;
 const BAR: f64 = 13.0;
 /// Letters of a name that fit before the bars.
-const LETTERS: usize = 32;
+const LETTERS: usize = 28;
 
 /// A row: what it is called, the recipe's value and the rival's.
 pub(super) struct Row {

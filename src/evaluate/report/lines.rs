@@ -7,13 +7,13 @@ use super::text::whole_percent;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 380.0;
-const LEFT: f64 = 60.0;
+const LEFT: f64 = 72.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 48.0;
 
-/// Marks closer than this to the one before get no text.
-const APART: f64 = 38.0;
+/// Marks closer than this to the one before get no text: beside each other, and one on the other.
+const APART: (f64, f64) = (38.0, 15.0);
 
 /// A curve: its class in the style sheet, and its points.
 pub(super) struct Curve {
@@ -66,12 +66,14 @@ impl Lines<'_> {
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(self.title) {
                 @for level in &levels {
                     line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y.at(*level)) y2=(y.at(*level)) {}
-                    text.quiet x=(LEFT - 8.0) y=(y.at(*level) + 4.0) text-anchor="end" { (whole_percent(*level)) }
+                }
+                @for level in readable(&levels, &y, APART.1) {
+                    text.quiet x=(LEFT - 8.0) y=(y.at(level) + 4.0) text-anchor="end" { (whole_percent(level)) }
                 }
                 @for mark in self.marks {
                     line.grid x1=(x.at(*mark)) x2=(x.at(*mark)) y1=(ceiling) y2=(floor) {}
                 }
-                @for mark in readable(self.marks, &x) {
+                @for mark in readable(self.marks, &x, APART.0) {
                     text.quiet x=(x.at(mark)) y=(floor + 18.0) text-anchor="middle" { (whole_percent(mark)) }
                 }
                 @if self.diagonal {
@@ -87,19 +89,19 @@ impl Lines<'_> {
                     }
                 }
                 text.quiet x=(f64::midpoint(LEFT, WIDTH - RIGHT)) y=(HEIGHT - 8.0) text-anchor="middle" { (self.across) }
-                text.quiet transform={ "translate(14 " (f64::midpoint(floor, ceiling)) ") rotate(-90)" } text-anchor="middle" { (self.up) }
+                text.quiet transform={ "translate(13 " (f64::midpoint(floor, ceiling)) ") rotate(-90)" } text-anchor="middle" { (self.up) }
             }
         }
     }
 }
 
 /// The marks that have room for their text.
-fn readable(marks: &[f64], x: &Scale) -> Vec<f64> {
+fn readable(marks: &[f64], scale: &Scale, apart: f64) -> Vec<f64> {
     let mut kept: Vec<f64> = Vec::new();
     for &mark in marks {
         if kept
             .last()
-            .is_none_or(|last| x.at(mark) - x.at(*last) >= APART)
+            .is_none_or(|last| (scale.at(mark) - scale.at(*last)).abs() >= apart)
         {
             kept.push(mark);
         }
@@ -114,7 +116,7 @@ mod tests {
     #[test]
     fn marks_that_would_run_into_each_other_get_no_text() {
         let x = Scale::root(1.0, 0.0, 700.0);
-        let marks = readable(&[0.0, 0.005, 0.01, 0.02, 0.05, 1.0], &x);
+        let marks = readable(&[0.0, 0.005, 0.01, 0.02, 0.05, 1.0], &x, 38.0);
         assert_eq!(marks, [0.0, 0.005, 0.02, 0.05, 1.0]);
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn span(evaluation: &Evaluation) -> Markup {
             @match &evaluation.span {
                 Some(span) => {
                     (counted(book.clients as u64)) " clients and " (counted(book.products as u64)) " products. Learnt from the "
-                    (span.history_days) " days from " (span.first_day) " to the day before " (span.cut)
+                    (span.history_days) " days from " time { (span.first_day) } " to the day before " time { (span.cut) }
                     "; compared with what happened in the " (span.horizon_days) " days from then on. Of "
                     (counted(book.pairs as u64)) " pairs of client and product not bought before, "
                     (counted(book.adoptions as u64)) " were taken up, for " (amount(book.new_money_minor)) " a month."
@@ -80,7 +80,7 @@ fn money_curve(evaluation: &Evaluation) -> Option<Markup> {
         title: "Share of the new money against the share of all pairs that are worked",
         across: "pairs worked, most expected money first (share of all pairs)",
         up: "share of the new money",
-        marks: &[0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0],
+        marks: &[0.0, 0.01, 0.03, 0.06, 0.1, 0.2, 0.4, 0.7, 1.0],
         high: 1.0,
         root: false,
         diagonal: false,
@@ -228,7 +228,7 @@ pub(super) fn potential(evaluation: &Evaluation) -> Option<Markup> {
     Some(html! {
         h2 { "Whether the potential can be trusted" }
         p {
-            (counted(evaluation.book.hidden_tickets as u64)) " bought tickets were hidden one part after the other and foretold from the rest. "
+            (counted(evaluation.book.hidden_tickets as u64)) " of " (counted(evaluation.book.bought as u64)) " bought tickets were hidden and foretold from the rest. "
             "The share that turned out at or under each quantile should stand on its dashed line, for small clients as for large ones; clients are parted by what they visibly spend, the hidden tickets left out."
         }
         (key(&[("recipe", "recipe"), ("rival", "the product's own quantile")]))
@@ -327,21 +327,22 @@ pub(super) fn first(evaluation: &Evaluation, names: &Names<'_>) -> Option<Markup
 
 /// Everything, in one table.
 pub(super) fn all_figures(evaluation: &Evaluation) -> Markup {
-    let values =
-        |row: &Figure| Forecaster::ALL.map(|of| evaluation.method(of).and_then(|of| row.of(of)));
-    let rows: Vec<(&Figure, [Option<f64>; 4])> = FIGURES
+    let says = |of: &&Method| FIGURES.iter().any(|row| row.of(of).is_some());
+    let methods: Vec<&Method> = evaluation.methods.iter().filter(says).collect();
+    let values = |row: &Figure| methods.iter().map(|of| row.of(of)).collect();
+    let rows: Vec<(&Figure, Vec<Option<f64>>)> = FIGURES
         .iter()
         .map(|row| (row, values(row)))
-        .filter(|(_, values)| values.iter().any(Option::is_some))
+        .filter(|(_, values): &(_, Vec<Option<f64>>)| values.iter().any(Option::is_some))
         .collect();
     let begins = |at: usize| at == 0 || rows[at - 1].0.question != rows[at].0.question;
     html! {
         h2 { "All figures" }
         p { "The best of each row is marked. A dash: it cannot say. Best-sellers offer everybody what most clients buy; own history says that a ticket goes on as it lately was, and knows nothing of products never bought; a product's quantile says that a ticket is like those of its other buyers." }
         div.wide { table {
-            tr { th { "" } @for of in Forecaster::ALL { th.number { (of.name()) } } }
+            tr { th { "" } @for of in &methods { th.number { (of.forecaster.name()) } } }
             @for (at, (row, values)) in rows.iter().enumerate() {
-                @if begins(at) { tr.group { th colspan="5" { (row.question) } } }
+                @if begins(at) { tr.group { th colspan=(methods.len() + 1) { (row.question) } } }
                 @let best = row.best(values);
                 tr {
                     td { (row.name) }
