@@ -26,6 +26,20 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The server's certificate with those that vouch for it, as PEM; with `tls_key`, TLS is spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// Who vouches for callers' certificates, as PEM; callers then need one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// A file with the operator's key; with it, every call needs a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator_key_file: Option<PathBuf>,
+    /// Whether to listen beyond this machine without TLS or without keys.
+    pub insecure: bool,
     /// What is logged: a level, or targets with levels.
     pub log: String,
     /// How logs are written.
@@ -47,6 +61,11 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("data"),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_051),
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            operator_key_file: None,
+            insecure: false,
             log: "info".into(),
             log_format: LogFormat::Text,
             cache_mib: 64,
@@ -74,6 +93,11 @@ impl Config {
         let own = [
             "data_dir",
             "listen",
+            "tls_cert",
+            "tls_key",
+            "tls_client_ca",
+            "operator_key_file",
+            "insecure",
             "log",
             "log_format",
             "cache_mib",

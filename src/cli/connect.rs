@@ -1,8 +1,13 @@
 //! The connection of client commands to a server, and its errors for people.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, anyhow};
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use super::usage::usage;
@@ -21,6 +26,28 @@ pub struct ServerArgs {
         env = "CARTEIRA_ENDPOINT"
     )]
     pub endpoint: String,
+    /// Key to show, where the server asks for one
+    #[arg(long, value_name = "KEY", env = "CARTEIRA_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// Who vouches for the server's certificate, as PEM, where the system does not know it
+    #[arg(long, value_name = "FILE", env = "CARTEIRA_TLS_CA")]
+    pub tls_ca: Option<PathBuf>,
+}
+
+/// A connection that shows its key with every call.
+pub type Connection = InterceptedService<Channel, ShowKey>;
+
+/// The metadata that a key stands in; nothing without one.
+#[derive(Debug, Clone)]
+pub struct ShowKey(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for ShowKey {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(key) = &self.0 {
+            request.metadata_mut().insert("authorization", key.clone());
+        }
+        Ok(request)
+    }
 }
 
 /// Which portfolio, on which server.
@@ -38,39 +65,75 @@ const NAMED: u32 = 10;
 
 impl ServerArgs {
     /// Connects, or says how to start a server.
-    pub async fn connect(&self) -> anyhow::Result<Channel> {
+    pub async fn connect(&self) -> anyhow::Result<Connection> {
         let told = &self.endpoint;
-        let address = match told.split_once("://") {
-            None => format!("http://{told}"),
-            Some(("https", _)) => {
-                return Err(usage(format!(
-                    "--endpoint {told}: this version speaks plain http://; put a proxy in between where the way is not safe"
-                )));
-            }
-            Some(_) => told.clone(),
+        let address = match told.contains("://") {
+            true => told.clone(),
+            false => format!("http://{told}"),
         };
-        let endpoint = Endpoint::from_shared(address).map_err(|_| {
+        let secret = address.starts_with("https://");
+        let not_one = || {
             usage(format!(
                 "--endpoint '{told}' is not an address such as http://127.0.0.1:50051"
             ))
-        })?;
-        endpoint
+        };
+        let mut endpoint = Endpoint::from_shared(address).map_err(|_| not_one())?;
+        if secret {
+            endpoint = endpoint.tls_config(self.tls()?).map_err(|_| not_one())?;
+        }
+        let channel = endpoint
             .tcp_nodelay(true)
             .connect_timeout(std::time::Duration::from_secs(5))
             .connect()
             .await
-            .map_err(|_| {
-                anyhow!(
+            .map_err(|error| match secret {
+                false => anyhow!(
                     "no server answers at {told}; start one with `carteira serve`, or name another with --endpoint"
-                )
-            })
+                ),
+                true => anyhow!(
+                    "no server answers at {told}, or its certificate is not trusted: {}; --tls-ca names who vouches for it",
+                    innermost(&error)
+                ),
+            })?;
+        Ok(InterceptedService::new(channel, self.show_key()?))
     }
+
+    fn tls(&self) -> anyhow::Result<ClientTlsConfig> {
+        let tls = ClientTlsConfig::new();
+        let Some(path) = &self.tls_ca else {
+            return Ok(tls.with_webpki_roots());
+        };
+        let pem = std::fs::read(path)
+            .with_context(|| format!("--tls-ca {} cannot be read", path.display()))?;
+        Ok(tls.ca_certificate(Certificate::from_pem(pem)))
+    }
+
+    fn show_key(&self) -> anyhow::Result<ShowKey> {
+        let Some(key) = &self.key else {
+            return Ok(ShowKey(None));
+        };
+        // The key itself must not come into a message.
+        let value = MetadataValue::try_from(format!("Bearer {}", key.trim()));
+        let mut value =
+            value.map_err(|_| usage("--key holds characters that no key has".into()))?;
+        value.set_sensitive(true);
+        Ok(ShowKey(Some(value)))
+    }
+}
+
+/// What is at the bottom of an error: the layers above it say no more than that it failed.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(below) = at.source() {
+        at = below;
+    }
+    at.to_string()
 }
 
 impl PortfolioArgs {
     /// Connects and finds the portfolio with its currency; where it is not there, names those that
     /// are.
-    pub async fn open(&self) -> anyhow::Result<(Channel, Currency)> {
+    pub async fn open(&self) -> anyhow::Result<(Connection, Currency)> {
         let channel = self.server.connect().await?;
         let mut service = PortfolioServiceClient::new(channel.clone());
         let request = v1::GetPortfolioRequest {
@@ -142,6 +205,9 @@ pub fn explain(status: &Status) -> anyhow::Error {
             text.push_str(
                 "; ids are compared byte by byte, `carteira export tickets` shows those there are",
             );
+        }
+        (Code::Unauthenticated, _) => {
+            text.push_str("; name the key with --key or CARTEIRA_KEY");
         }
         (Code::Unavailable, _) if text.is_empty() || text.contains("transport") => {
             text =

@@ -2,11 +2,13 @@
 
 mod connect;
 mod demo;
+mod door;
 mod evaluate;
 mod explain;
 mod export;
 mod folder;
 mod import;
+mod keys;
 mod language;
 mod output;
 mod pipeline;
@@ -44,6 +46,7 @@ enum Command {
     Export(export::Args),
     Evaluate(evaluate::Args),
     Recipe(recipe::Args),
+    Keys(keys::Args),
     Check(folder::CheckArgs),
     Backup(folder::BackupArgs),
     Restore(folder::RestoreArgs),
@@ -70,6 +73,7 @@ impl Cli {
             Command::Export(args) => export::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Recipe(args) => recipe::run(&args),
+            Command::Keys(args) => keys::run(&args),
             Command::Check(args) => folder::check(&args),
             Command::Backup(args) => folder::backup(&args),
             Command::Restore(args) => folder::restore(&args),

@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
+use super::door::Door;
 use crate::config::{Config, LogFormat};
 use crate::engine::Engine;
 use crate::server::{Bound, Limits, on_signal};
@@ -28,6 +29,26 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     listen: Option<SocketAddr>,
+    /// Certificate of the server and those that vouch for it, as PEM; with --tls-key
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, as PEM
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_key: Option<PathBuf>,
+    /// Who vouches for callers' certificates, as PEM; callers then need one
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_client_ca: Option<PathBuf>,
+    /// File with the operator's key; with it, or with CARTEIRA_OPERATOR_KEY, every call needs a key
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator_key_file: Option<PathBuf>,
+    /// Listen beyond this machine even without TLS or without keys
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    insecure: bool,
     /// What to log: error, warn, info, debug, trace, or targets with levels [default: info]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,12 +94,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return super::output::print(toml::to_string(&config)?.trim_end());
     }
     log_to_stderr(&config)?;
-    if !config.listen.ip().is_loopback() {
-        anyhow::bail!(
-            "this version has no keys and no TLS, so it listens on loopback only; use --listen 127.0.0.1:{} behind a proxy that authenticates callers",
-            config.listen.port()
-        );
-    }
+    let door = Door::of(&config)?;
     let started = std::time::Instant::now();
     let engine = Engine::open(&config.data_dir, &options(&config))?;
     tracing::info!(
@@ -104,8 +120,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let engine = Arc::new(engine);
     let served = runtime.block_on(async {
         let shutdown = on_signal()?;
-        let bound = Bound::listen(config.listen).await?;
-        tracing::info!(address = %bound.address(), "listening; no keys are set, so on loopback only");
+        let bound = door.put_before(Bound::listen(config.listen).await?);
+        tracing::info!(address = %bound.address(), door = door.describe(), "listening");
         bound.serve(engine.clone(), limits, shutdown).await?;
         anyhow::Ok(())
     });

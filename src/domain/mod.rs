@@ -7,6 +7,7 @@ mod client;
 mod day;
 mod history;
 mod ids;
+mod key;
 mod money;
 mod opportunity;
 mod portfolio;
@@ -30,6 +31,7 @@ pub use ids::{
     ClientId, ClientNo, IdError, MAX_ID_BYTES, PortfolioId, PortfolioNo, ProductId, ProductNo,
     RequestId, SaleId,
 };
+pub use key::{ApiKey, KeyId, KeyIdError, Role};
 pub use money::{Currency, CurrencyError};
 pub use opportunity::{Kind, Opportunity, Shortfall};
 pub use portfolio::{Language, Period, Portfolio, WindowError, WindowMonths};

@@ -6,8 +6,8 @@ use imbl::{OrdMap, Vector};
 
 use super::{Directory, Refusal};
 use crate::domain::{
-    Bucket, Client, ClientEvent, ClientEventKind, ClientId, ClientNo, Day, History, Month,
-    Portfolio, Product, ProductId, ProductNo, Slot,
+    ApiKey, Bucket, Client, ClientEvent, ClientEventKind, ClientId, ClientNo, Day, History, KeyId,
+    Month, Portfolio, Product, ProductId, ProductNo, Slot,
 };
 use crate::matrix::{Cell, Purchase, PurchaseLog, TicketMatrix, Window};
 
@@ -51,6 +51,7 @@ pub struct Book {
     pub(super) events: OrdMap<u32, Arc<Vec<ClientEvent>>>,
     pub(super) months: OrdMap<Month, u64>,
     pub(super) figures: Figures,
+    pub(super) api_keys: OrdMap<KeyId, Arc<ApiKey>>,
     pub(super) sequence: u64,
     window: Option<Window>,
     matrix: TicketMatrix,
@@ -67,6 +68,7 @@ impl Book {
             events: OrdMap::new(),
             months: OrdMap::new(),
             figures: Figures::default(),
+            api_keys: OrdMap::new(),
             sequence: 0,
             window: None,
             matrix: TicketMatrix::default(),
@@ -86,6 +88,11 @@ impl Book {
     /// Products by id and number.
     pub fn products(&self) -> &Directory<ProductId, Product> {
         &self.products
+    }
+
+    /// The keys that open it, by id.
+    pub fn api_keys(&self) -> &OrdMap<KeyId, Arc<ApiKey>> {
+        &self.api_keys
     }
 
     /// The tickets of all clients.

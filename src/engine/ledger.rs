@@ -13,11 +13,13 @@ use super::recipes::recipe_of;
 use super::sales::{EarlierSales, NAMED_VIOLATIONS, Posting};
 use super::{Answer, EngineError, PortfolioPatch, Refusal, Write, WriteRequest};
 use crate::domain::{
-    BucketChange, Client, ClientEvent, ClientId, ClientNo, History, Month, Portfolio, PortfolioNo,
-    Product, ProductId, ProductNo, Slot, Violation,
+    ApiKey, BucketChange, Client, ClientEvent, ClientId, ClientNo, History, KeyId, Month,
+    Portfolio, PortfolioNo, Product, ProductId, ProductNo, Slot, Violation,
 };
 use crate::store::{Change, RequestHash, SaleEntry, SaleHash};
 
+/// Valid keys of one role: the one in use, and the one to change to.
+const MAX_KEYS_A_ROLE: usize = 2;
 /// The most events kept of one client.
 const MAX_EVENTS: usize = 10_000;
 
@@ -127,6 +129,8 @@ impl Ledger {
                 self.post(posting, &mut changes)
             }
             Write::RecordEvents(events) => self.record_events(events, &mut changes)?,
+            Write::CreateApiKey(key) => self.create_key(key, now_unix, &mut changes)?,
+            Write::RevokeApiKey(id) => self.revoke_key(*id, &mut changes)?,
         };
         self.book.sequence += 1;
         let answer = Answer {
@@ -366,6 +370,47 @@ impl Ledger {
             self.changed.client(client);
         }
         Ok((events.len() as u32, 0))
+    }
+
+    fn create_key(
+        &mut self,
+        key: &ApiKey,
+        now_unix: i64,
+        changes: &mut Vec<Change>,
+    ) -> Result<(u32, u32), EngineError> {
+        let keys = &self.book.api_keys;
+        let of_role = |there: &&Arc<ApiKey>| there.role == key.role && there.is_valid_at(now_unix);
+        if keys.values().filter(of_role).count() >= MAX_KEYS_A_ROLE {
+            let text = format!(
+                "the portfolio has {MAX_KEYS_A_ROLE} valid keys of the role {} already: one in use and one to change to; revoke one with RevokeApiKey",
+                key.role.name()
+            );
+            return Err(Refusal::Precondition(text).into());
+        }
+        if keys.contains_key(&key.id) {
+            let text = "the new key's id is taken; ask again";
+            return Err(Refusal::Precondition(text.into()).into());
+        }
+        let key = Arc::new(key.clone());
+        self.book.api_keys.insert(key.id, key.clone());
+        changes.push(Change::PutApiKey(key));
+        Ok((1, 0))
+    }
+
+    fn revoke_key(
+        &mut self,
+        id: KeyId,
+        changes: &mut Vec<Change>,
+    ) -> Result<(u32, u32), EngineError> {
+        if self.book.api_keys.remove(&id).is_none() {
+            let refusal = Refusal::NotFound {
+                what: "key",
+                id: id.to_string(),
+            };
+            return Err(refusal.into());
+        }
+        changes.push(Change::DropApiKey(id));
+        Ok((0, 1))
     }
 
     fn post(&mut self, posting: Posting, changes: &mut Vec<Change>) -> (u32, u32) {

@@ -45,6 +45,9 @@ pub(super) fn restore(loaded: LoadedPortfolio) -> Ledger {
             .collect();
         book.events.insert(client.0, Arc::new(events));
     }
+    for key in loaded.api_keys {
+        book.api_keys.insert(key.id, key);
+    }
     Ledger::restore(
         loaded.no,
         book,

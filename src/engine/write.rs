@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Client, ClientEvent, ClientId, Day, Language, Period, Portfolio, PortfolioId, Product,
-    ProductId, RequestId, SaleId, Text, WindowMonths,
+    ApiKey, Client, ClientEvent, ClientId, Day, KeyId, Language, Period, Portfolio, PortfolioId,
+    Product, ProductId, RequestId, SaleId, Text, WindowMonths,
 };
 
 /// A sale by the caller's ids.
@@ -77,6 +77,10 @@ pub enum Write {
     SetTickets(Vec<TicketDraft>),
     /// Record what happened with clients.
     RecordEvents(Vec<(ClientId, ClientEvent)>),
+    /// Let somebody in.
+    CreateApiKey(ApiKey),
+    /// Let nobody in with this key any more.
+    RevokeApiKey(KeyId),
 }
 
 /// A write, where it goes, and the caller's name for it.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use tonic::{Request, Response, Status};
 
+use super::access::Caller;
 use super::form::Form;
 use super::{Api, token};
 use crate::domain::{
@@ -20,7 +21,7 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::BatchUpsertClientsRequest>,
     ) -> Result<Response<v1::BatchUpsertClientsResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let request_id = form.request_id(&request.request_id);
@@ -42,12 +43,15 @@ impl CatalogService for Api {
         let (portfolio, request_id) = form.finish(portfolio.zip(request_id))?;
         let write = Write::UpsertClients(clients);
         let answer = self
-            .engine
-            .apply(WriteRequest {
-                portfolio,
-                request_id,
-                write,
-            })
+            .gate
+            .apply(
+                &caller,
+                WriteRequest {
+                    portfolio,
+                    request_id,
+                    write,
+                },
+            )
             .await?;
         Ok(Response::new(v1::BatchUpsertClientsResponse {
             created: answer.created,
@@ -60,10 +64,8 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::GetClientRequest>,
     ) -> Result<Response<v1::GetClientResponse>, Status> {
-        let (book, client) = self.client(
-            &request.get_ref().portfolio_id,
-            &request.get_ref().client_id,
-        )?;
+        let (caller, request) = Caller::of(request)?;
+        let (book, client) = self.client(&caller, &request.portfolio_id, &request.client_id)?;
         let (_, client) = book.client(&client)?;
         Ok(Response::new(v1::GetClientResponse {
             client: Some(client_to_wire(client)),
@@ -74,14 +76,14 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::ListClientsRequest>,
     ) -> Result<Response<v1::ListClientsResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let size = form.size("page_size", request.page_size, 100, 1_000);
         let portfolio = form.finish(portfolio)?;
         let list = format!("clients of {portfolio}");
         let first: u32 = token::decode(&list, &request.page_token)?.unwrap_or(0);
-        let book = self.engine.tenant(&portfolio)?.book();
+        let book = self.gate.tenant(&caller, &portfolio)?.book();
         let mut rows = book.clients().from(first);
         let clients = rows
             .by_ref()
@@ -101,7 +103,7 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::DeleteClientRequest>,
     ) -> Result<Response<v1::DeleteClientResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let client = form.client("client_id", &request.client_id);
@@ -110,12 +112,15 @@ impl CatalogService for Api {
             form.finish(portfolio.zip(client.zip(request_id)))?;
         let write = Write::DeleteClient(client);
         let answer = self
-            .engine
-            .apply(WriteRequest {
-                portfolio,
-                request_id,
-                write,
-            })
+            .gate
+            .apply(
+                &caller,
+                WriteRequest {
+                    portfolio,
+                    request_id,
+                    write,
+                },
+            )
             .await?;
         Ok(Response::new(v1::DeleteClientResponse {
             sequence: answer.sequence,
@@ -126,10 +131,8 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::ExportClientRequest>,
     ) -> Result<Response<v1::ExportClientResponse>, Status> {
-        let (book, id) = self.client(
-            &request.get_ref().portfolio_id,
-            &request.get_ref().client_id,
-        )?;
+        let (caller, request) = Caller::of(request)?;
+        let (book, id) = self.client(&caller, &request.portfolio_id, &request.client_id)?;
         let (number, client) = book.client(&id)?;
         let purchases = book.buckets(number).map(|bucket| {
             let product = book.products().get(bucket.product.0);
@@ -164,7 +167,7 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::BatchUpsertProductsRequest>,
     ) -> Result<Response<v1::BatchUpsertProductsResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let request_id = form.request_id(&request.request_id);
@@ -186,12 +189,15 @@ impl CatalogService for Api {
         let (portfolio, request_id) = form.finish(portfolio.zip(request_id))?;
         let write = Write::UpsertProducts(products);
         let answer = self
-            .engine
-            .apply(WriteRequest {
-                portfolio,
-                request_id,
-                write,
-            })
+            .gate
+            .apply(
+                &caller,
+                WriteRequest {
+                    portfolio,
+                    request_id,
+                    write,
+                },
+            )
             .await?;
         Ok(Response::new(v1::BatchUpsertProductsResponse {
             created: answer.created,
@@ -204,11 +210,12 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::GetProductRequest>,
     ) -> Result<Response<v1::GetProductResponse>, Status> {
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
-        let portfolio = form.portfolio(&request.get_ref().portfolio_id);
-        let product = form.product("product_id", &request.get_ref().product_id);
+        let portfolio = form.portfolio(&request.portfolio_id);
+        let product = form.product("product_id", &request.product_id);
         let (portfolio, product) = form.finish(portfolio.zip(product))?;
-        let book = self.engine.tenant(&portfolio)?.book();
+        let book = self.gate.tenant(&caller, &portfolio)?.book();
         let (_, product) = book.product(&product)?;
         Ok(Response::new(v1::GetProductResponse {
             product: Some(product_to_wire(product)),
@@ -219,14 +226,14 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::ListProductsRequest>,
     ) -> Result<Response<v1::ListProductsResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let size = form.size("page_size", request.page_size, 100, 1_000);
         let portfolio = form.finish(portfolio)?;
         let list = format!("products of {portfolio}");
         let first: u32 = token::decode(&list, &request.page_token)?.unwrap_or(0);
-        let book = self.engine.tenant(&portfolio)?.book();
+        let book = self.gate.tenant(&caller, &portfolio)?.book();
         let mut rows = book.products().from(first);
         let products = rows
             .by_ref()
@@ -246,7 +253,7 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::DeleteProductRequest>,
     ) -> Result<Response<v1::DeleteProductResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let product = form.product("product_id", &request.product_id);
@@ -255,12 +262,15 @@ impl CatalogService for Api {
             form.finish(portfolio.zip(product.zip(request_id)))?;
         let write = Write::DeleteProduct(product);
         let answer = self
-            .engine
-            .apply(WriteRequest {
-                portfolio,
-                request_id,
-                write,
-            })
+            .gate
+            .apply(
+                &caller,
+                WriteRequest {
+                    portfolio,
+                    request_id,
+                    write,
+                },
+            )
             .await?;
         Ok(Response::new(v1::DeleteProductResponse {
             sequence: answer.sequence,
@@ -271,7 +281,7 @@ impl CatalogService for Api {
         &self,
         request: Request<v1::RecordClientEventsRequest>,
     ) -> Result<Response<v1::RecordClientEventsResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let request_id = form.request_id(&request.request_id);
@@ -286,12 +296,15 @@ impl CatalogService for Api {
         let (portfolio, request_id) = form.finish(portfolio.zip(request_id))?;
         let write = Write::RecordEvents(events);
         let answer = self
-            .engine
-            .apply(WriteRequest {
-                portfolio,
-                request_id,
-                write,
-            })
+            .gate
+            .apply(
+                &caller,
+                WriteRequest {
+                    portfolio,
+                    request_id,
+                    write,
+                },
+            )
             .await?;
         Ok(Response::new(v1::RecordClientEventsResponse {
             sequence: answer.sequence,
@@ -303,6 +316,7 @@ impl Api {
     /// The book of a portfolio, and the id of a client that the request names.
     pub(super) fn client(
         &self,
+        caller: &Caller,
         portfolio: &str,
         client: &str,
     ) -> Result<(std::sync::Arc<Book>, ClientId), Status> {
@@ -310,7 +324,7 @@ impl Api {
         let portfolio = form.portfolio(portfolio);
         let client = form.client("client_id", client);
         let (portfolio, client) = form.finish(portfolio.zip(client))?;
-        Ok((self.engine.tenant(&portfolio)?.book(), client))
+        Ok((self.gate.tenant(caller, &portfolio)?.book(), client))
     }
 }
 

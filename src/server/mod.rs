@@ -4,9 +4,11 @@
 //! What is wrong with a request is found here, once, and named field by field. No computation runs
 //! on the async threads.
 
+mod access;
 mod catalog;
 mod compute;
 mod form;
+mod keys;
 mod limits;
 mod model;
 mod opportunities;
@@ -23,9 +25,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tonic::transport::ServerTlsConfig;
 use tonic::transport::server::TcpIncoming;
 use tonic_web::GrpcWebLayer;
 
+pub use access::{OperatorKey, OperatorKeyError};
 pub use limits::Limits;
 pub use shutdown::{Shutdown, on_signal};
 
@@ -36,6 +40,7 @@ use crate::wire::v1::model_service_server::ModelServiceServer;
 use crate::wire::v1::portfolio_service_server::PortfolioServiceServer;
 use crate::wire::v1::recommendation_service_server::RecommendationServiceServer;
 use crate::wire::v1::ticket_service_server::TicketServiceServer;
+use access::{AccessLayer, Gate};
 use compute::Compute;
 
 /// How often health looks whether the store still takes writes.
@@ -63,7 +68,7 @@ pub enum ServeError {
 /// What the services share. A copy is cheap.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
-    engine: Arc<Engine>,
+    gate: Gate,
     compute: Compute,
     /// Evaluations have a gate of their own: they take minutes, and must not keep answers waiting.
     evaluations: Compute,
@@ -74,6 +79,8 @@ pub(crate) struct Api {
 pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
+    operator: Option<OperatorKey>,
+    tls: Option<ServerTlsConfig>,
 }
 
 impl Bound {
@@ -82,7 +89,30 @@ impl Bound {
         let failed = |error| ServeError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            operator: None,
+            tls: None,
+        })
+    }
+
+    /// Asks every call for a key; `operator` opens everything. Without this everybody is trusted.
+    #[must_use]
+    pub fn with_keys(self, operator: OperatorKey) -> Self {
+        Self {
+            operator: Some(operator),
+            ..self
+        }
+    }
+
+    /// Speaks TLS 1.2 and 1.3 only.
+    #[must_use]
+    pub fn with_tls(self, tls: ServerTlsConfig) -> Self {
+        Self {
+            tls: Some(tls),
+            ..self
+        }
     }
 
     /// The address it listens on.
@@ -99,7 +129,7 @@ impl Bound {
         shutdown: Shutdown,
     ) -> Result<(), ServeError> {
         let api = Api {
-            engine: engine.clone(),
+            gate: Gate::new(engine.clone()),
             compute: Compute::new(limits.compute_threads),
             evaluations: Compute::new(1),
         };
@@ -110,10 +140,14 @@ impl Bound {
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()?;
         let message = limits.message_bytes;
-        let router = limits
-            .apply(tonic::transport::Server::builder())
+        let mut builder = limits.apply(tonic::transport::Server::builder());
+        if let Some(tls) = self.tls {
+            builder = builder.tls_config(tls)?;
+        }
+        let router = builder
             .accept_http1(true)
             .layer(GrpcWebLayer::new())
+            .layer(AccessLayer::new(self.operator))
             .add_service(health_service)
             .add_service(reflection)
             .add_service(

@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::Api;
+use super::access::Caller;
 use super::form::Form;
 use super::portfolios::overrides;
 use crate::domain::{ClientNo, Month, ProductNo, Text};
@@ -50,9 +51,10 @@ impl ModelService for Api {
         &self,
         request: Request<v1::GetRecipeRequest>,
     ) -> Result<Response<v1::GetRecipeResponse>, Status> {
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
-        let id = form.portfolio(&request.get_ref().portfolio_id);
-        let tenant = self.engine.tenant(&form.finish(id)?)?;
+        let id = form.portfolio(&request.portfolio_id);
+        let tenant = self.gate.tenant(&caller, &form.finish(id)?)?;
         let book = tenant.book();
         let model = tenant.latest_model();
         let learnt = model.iter().flat_map(|model| model.learnt());
@@ -80,7 +82,7 @@ impl ModelService for Api {
         &self,
         request: Request<v1::SetRecipeRequest>,
     ) -> Result<Response<v1::SetRecipeResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let id = form.portfolio(&request.portfolio_id);
         let request_id = form.request_id(&request.request_id);
@@ -101,8 +103,8 @@ impl ModelService for Api {
             request_id,
             write: Write::UpdatePortfolio(patch),
         };
-        let answer = self.engine.apply(write).await?;
-        let book = self.engine.tenant(&id)?.book();
+        let answer = self.gate.apply(&caller, write).await?;
+        let book = self.gate.tenant(&caller, &id)?.book();
         let portfolio = book.portfolio();
         Ok(Response::new(v1::SetRecipeResponse {
             recipe: Some(recipe_of(&portfolio.recipe, &portfolio.recipe_overrides)?),
@@ -117,12 +119,12 @@ impl ModelService for Api {
         &self,
         request: Request<v1::EvaluateRecipeRequest>,
     ) -> Result<Response<Self::EvaluateRecipeStream>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let id = form.portfolio(&request.portfolio_id);
         let wanted = wanted(&mut form, &request);
         let (id, wanted) = form.finish(id.zip(wanted))?;
-        let tenant = self.engine.tenant(&id)?;
+        let tenant = self.gate.tenant(&caller, &id)?;
         let (answers, stream) = mpsc::channel(2);
         let evaluations = self.evaluations.clone();
         tokio::spawn(async move {
@@ -150,10 +152,10 @@ impl ModelService for Api {
         &self,
         request: Request<v1::GetEvaluationRequest>,
     ) -> Result<Response<v1::GetEvaluationResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let id = form.portfolio(&request.portfolio_id);
-        let tenant = self.engine.tenant(&form.finish(id)?)?;
+        let tenant = self.gate.tenant(&caller, &form.finish(id)?)?;
         let graded = tenant.graded().ok_or_else(|| {
             Status::not_found(
                 "the portfolio was not evaluated yet: ask for it with EvaluateRecipe, or wait until it was quiet for a minute",

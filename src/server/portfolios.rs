@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use tonic::{Request, Response, Status};
 
+use super::access::Caller;
 use super::form::Form;
 use super::{Api, token};
 use crate::domain::{Currency, Language, Period, Portfolio, PortfolioId, Text, WindowMonths};
@@ -23,18 +24,21 @@ impl PortfolioService for Api {
         &self,
         request: Request<v1::CreatePortfolioRequest>,
     ) -> Result<Response<v1::CreatePortfolioResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = portfolio(&mut form, request.portfolio.unwrap_or_default());
         let request_id = form.request_id(&request.request_id);
         let (portfolio, request_id) = form.finish(portfolio.zip(request_id))?;
         let answer = self
-            .engine
-            .apply(WriteRequest {
-                portfolio: portfolio.id.clone(),
-                request_id,
-                write: Write::CreatePortfolio(portfolio.clone()),
-            })
+            .gate
+            .apply(
+                &caller,
+                WriteRequest {
+                    portfolio: portfolio.id.clone(),
+                    request_id,
+                    write: Write::CreatePortfolio(portfolio.clone()),
+                },
+            )
             .await?;
         Ok(Response::new(v1::CreatePortfolioResponse {
             portfolio: Some(to_wire(&portfolio)),
@@ -46,9 +50,10 @@ impl PortfolioService for Api {
         &self,
         request: Request<v1::GetPortfolioRequest>,
     ) -> Result<Response<v1::GetPortfolioResponse>, Status> {
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
-        let id = form.portfolio(&request.get_ref().portfolio_id);
-        let book = self.engine.tenant(&form.finish(id)?)?.book();
+        let id = form.portfolio(&request.portfolio_id);
+        let book = self.gate.tenant(&caller, &form.finish(id)?)?.book();
         Ok(Response::new(v1::GetPortfolioResponse {
             portfolio: Some(to_wire(book.portfolio())),
             figures: Some(figures(&book)),
@@ -60,13 +65,13 @@ impl PortfolioService for Api {
         &self,
         request: Request<v1::ListPortfoliosRequest>,
     ) -> Result<Response<v1::ListPortfoliosResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let size = form.size("page_size", request.page_size, 100, 1_000);
         form.finish(Some(()))?;
         let after: Option<PortfolioId> = token::decode("portfolios", &request.page_token)?;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let tenants = self.engine.tenants();
+        let tenants = self.gate.tenants(&caller)?;
         let mut portfolios: Vec<v1::Portfolio> = tenants
             .range((from, Bound::Unbounded))
             .take(size + 1)
@@ -88,7 +93,7 @@ impl PortfolioService for Api {
         &self,
         request: Request<v1::UpdatePortfolioRequest>,
     ) -> Result<Response<v1::UpdatePortfolioResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let wire = request.portfolio.unwrap_or_default();
         let mut form = Form::default();
         let id = form.take(
@@ -100,14 +105,17 @@ impl PortfolioService for Api {
         let (id, (request_id, patch)) = form.finish(id.zip(request_id.zip(patch)))?;
         let write = Write::UpdatePortfolio(patch);
         let answer = self
-            .engine
-            .apply(WriteRequest {
-                portfolio: id.clone(),
-                request_id,
-                write,
-            })
+            .gate
+            .apply(
+                &caller,
+                WriteRequest {
+                    portfolio: id.clone(),
+                    request_id,
+                    write,
+                },
+            )
             .await?;
-        let book = self.engine.tenant(&id)?.book();
+        let book = self.gate.tenant(&caller, &id)?.book();
         Ok(Response::new(v1::UpdatePortfolioResponse {
             portfolio: Some(to_wire(book.portfolio())),
             sequence: answer.sequence,
@@ -118,18 +126,43 @@ impl PortfolioService for Api {
         &self,
         request: Request<v1::DeletePortfolioRequest>,
     ) -> Result<Response<v1::DeletePortfolioResponse>, Status> {
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
-        let id = form.portfolio(&request.get_ref().portfolio_id);
+        let id = form.portfolio(&request.portfolio_id);
         let portfolio = form.finish(id)?;
         let write = Write::DeletePortfolio;
-        self.engine
-            .apply(WriteRequest {
-                portfolio,
-                request_id: None,
-                write,
-            })
+        self.gate
+            .apply(
+                &caller,
+                WriteRequest {
+                    portfolio,
+                    request_id: None,
+                    write,
+                },
+            )
             .await?;
         Ok(Response::new(v1::DeletePortfolioResponse {}))
+    }
+
+    async fn create_api_key(
+        &self,
+        request: Request<v1::CreateApiKeyRequest>,
+    ) -> Result<Response<v1::CreateApiKeyResponse>, Status> {
+        self.make_key(request).await
+    }
+
+    async fn list_api_keys(
+        &self,
+        request: Request<v1::ListApiKeysRequest>,
+    ) -> Result<Response<v1::ListApiKeysResponse>, Status> {
+        self.keys(request)
+    }
+
+    async fn revoke_api_key(
+        &self,
+        request: Request<v1::RevokeApiKeyRequest>,
+    ) -> Result<Response<v1::RevokeApiKeyResponse>, Status> {
+        self.take_key_back(request).await
     }
 }
 

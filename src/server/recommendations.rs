@@ -11,6 +11,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::access::Caller;
 use super::form::Form;
 use super::opportunities::{Writer, filter, kind, order, total_gain};
 use super::portfolios::language;
@@ -47,13 +48,14 @@ impl RecommendationService for Api {
         &self,
         request: Request<v1::RecommendForClientRequest>,
     ) -> Result<Response<v1::RecommendForClientResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let client = form.client("client_id", &request.client_id);
         let rows = form.size("max_per_kind", request.max_per_kind, DEFAULT_ROWS, MAX_ROWS);
         let language = language(&mut form, "language", request.language);
-        let (tenant, (client, language)) = self.open(form, portfolio, client.zip(language))?;
+        let (tenant, (client, language)) =
+            self.open(&caller, form, portfolio, client.zip(language))?;
         self.compute(move || {
             let moment = tenant.moment();
             let (number, _) = moment.book.client(&client)?;
@@ -77,13 +79,14 @@ impl RecommendationService for Api {
         &self,
         request: Request<v1::ListOpportunitiesRequest>,
     ) -> Result<Response<v1::ListOpportunitiesResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let size = form.size("page_size", request.page_size, DEFAULT_PAGE, MAX_ROWS);
         let order = order(&mut form, request.order);
         let language = language(&mut form, "language", request.language);
-        let (tenant, (order, language)) = self.open(form, portfolio, order.zip(language))?;
+        let (tenant, (order, language)) =
+            self.open(&caller, form, portfolio, order.zip(language))?;
         self.compute(move || {
             let wanted = request.filter.unwrap_or_default();
             let list = list_name(&request.portfolio_id, &wanted, order);
@@ -135,12 +138,13 @@ impl RecommendationService for Api {
         &self,
         request: Request<v1::StreamOpportunitiesRequest>,
     ) -> Result<Response<Self::StreamOpportunitiesStream>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let order = order(&mut form, request.order);
         let language = language(&mut form, "language", request.language);
-        let (tenant, (order, language)) = self.open(form, portfolio, order.zip(language))?;
+        let (tenant, (order, language)) =
+            self.open(&caller, form, portfolio, order.zip(language))?;
         let rows = self
             .compute
             .run(move || {
@@ -164,7 +168,7 @@ impl RecommendationService for Api {
         &self,
         request: Request<v1::ExplainOpportunityRequest>,
     ) -> Result<Response<v1::ExplainOpportunityResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let client: Option<ClientId> = form.client("client_id", &request.client_id);
@@ -172,7 +176,8 @@ impl RecommendationService for Api {
         let kind = kind(&mut form, "kind", request.kind);
         let language = language(&mut form, "language", request.language);
         let wanted = client.zip(product).zip(kind.zip(language));
-        let (tenant, ((client, product), (kind, language))) = self.open(form, portfolio, wanted)?;
+        let (tenant, ((client, product), (kind, language))) =
+            self.open(&caller, form, portfolio, wanted)?;
         self.compute(move || {
             let moment = tenant.moment();
             let book = &moment.book;
@@ -208,12 +213,12 @@ impl RecommendationService for Api {
         &self,
         request: Request<v1::FindSimilarClientsRequest>,
     ) -> Result<Response<v1::FindSimilarClientsResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let client = form.client("client_id", &request.client_id);
         let rows = form.size("max_clients", request.max_clients, DEFAULT_ROWS, MAX_ROWS);
-        let (tenant, client) = self.open(form, portfolio, client)?;
+        let (tenant, client) = self.open(&caller, form, portfolio, client)?;
         self.compute(move || {
             let moment = tenant.moment();
             let book = &moment.book;
@@ -246,7 +251,7 @@ impl RecommendationService for Api {
         &self,
         request: Request<v1::RecommendWhatIfRequest>,
     ) -> Result<Response<v1::RecommendWhatIfResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let rows = form.size("max_per_kind", request.max_per_kind, DEFAULT_ROWS, MAX_ROWS);
@@ -258,7 +263,8 @@ impl RecommendationService for Api {
         };
         let tickets = supposed_tickets(&mut form, &request.tickets);
         let wanted = language.zip(attributes).zip(client);
-        let (tenant, ((language, attributes), client)) = self.open(form, portfolio, wanted)?;
+        let (tenant, ((language, attributes), client)) =
+            self.open(&caller, form, portfolio, wanted)?;
         self.compute(move || {
             let moment = tenant.moment();
             let book = &moment.book;
@@ -297,12 +303,13 @@ impl Api {
     /// The portfolio that a request is for, once all its fields are read.
     fn open<T>(
         &self,
+        caller: &Caller,
         form: Form,
         portfolio: Option<PortfolioId>,
         rest: Option<T>,
     ) -> Result<(Arc<Tenant>, T), Status> {
         let (portfolio, rest) = form.finish(portfolio.zip(rest))?;
-        Ok((self.engine.tenant(&portfolio)?, rest))
+        Ok((self.gate.tenant(caller, &portfolio)?, rest))
     }
 
     async fn compute<T: Send + 'static>(

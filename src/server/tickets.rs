@@ -10,6 +10,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Api;
+use super::access::Caller;
 use super::form::Form;
 use super::portfolios::same_currency;
 use crate::domain::{
@@ -32,14 +33,14 @@ impl TicketService for Api {
         &self,
         request: Request<v1::RecordSalesRequest>,
     ) -> Result<Response<v1::RecordSalesResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let batch = SalesBatch::read(
             &request.portfolio_id,
             &request.currency,
             &request.request_id,
             &request.sales,
         )?;
-        let answer = self.record(batch).await?;
+        let answer = self.record(&caller, batch).await?;
         Ok(Response::new(v1::RecordSalesResponse {
             recorded: answer.created,
             replaced: answer.replaced,
@@ -54,14 +55,14 @@ impl TicketService for Api {
         &self,
         request: Request<Streaming<v1::StreamSalesRequest>>,
     ) -> Result<Response<Self::StreamSalesStream>, Status> {
-        let mut batches = request.into_inner();
+        let (caller, mut batches) = Caller::of(request)?;
         let (answers, stream) = mpsc::channel(ANSWERS_WAITING);
         let api = self.clone();
         tokio::spawn(async move {
             let mut portfolio = None;
             while let Some(message) = batches.next().await {
                 let answer = match message {
-                    Ok(message) => api.stream_batch(&mut portfolio, &message).await,
+                    Ok(message) => api.stream_batch(&caller, &mut portfolio, &message).await,
                     Err(status) => Err(status),
                 };
                 let stop = answer.is_err();
@@ -77,7 +78,7 @@ impl TicketService for Api {
         &self,
         request: Request<v1::SetTicketsRequest>,
     ) -> Result<Response<v1::SetTicketsResponse>, Status> {
-        let request = request.into_inner();
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let currency = form.optional_currency(&request.currency);
@@ -86,15 +87,18 @@ impl TicketService for Api {
         let drafts = ticket_drafts(&mut form, &request.tickets);
         let (portfolio, (currency, request_id)) =
             form.finish(portfolio.zip(currency.zip(request_id)))?;
-        same_currency(&self.engine.tenant(&portfolio)?.book(), currency)?;
+        same_currency(&self.gate.tenant(&caller, &portfolio)?.book(), currency)?;
         let write = Write::SetTickets(drafts);
         let answer = self
-            .engine
-            .apply(WriteRequest {
-                portfolio,
-                request_id,
-                write,
-            })
+            .gate
+            .apply(
+                &caller,
+                WriteRequest {
+                    portfolio,
+                    request_id,
+                    write,
+                },
+            )
             .await?;
         Ok(Response::new(v1::SetTicketsResponse {
             sequence: answer.sequence,
@@ -105,10 +109,8 @@ impl TicketService for Api {
         &self,
         request: Request<v1::GetClientTicketsRequest>,
     ) -> Result<Response<v1::GetClientTicketsResponse>, Status> {
-        let (book, id) = self.client(
-            &request.get_ref().portfolio_id,
-            &request.get_ref().client_id,
-        )?;
+        let (caller, request) = Caller::of(request)?;
+        let (book, id) = self.client(&caller, &request.portfolio_id, &request.client_id)?;
         let (client, _) = book.client(&id)?;
         let lines = book.tickets(client);
         let total = lines
@@ -129,9 +131,10 @@ impl TicketService for Api {
         &self,
         request: Request<v1::ExportTicketsRequest>,
     ) -> Result<Response<Self::ExportTicketsStream>, Status> {
+        let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
-        let portfolio = form.portfolio(&request.get_ref().portfolio_id);
-        let book = self.engine.tenant(&form.finish(portfolio)?)?.book();
+        let portfolio = form.portfolio(&request.portfolio_id);
+        let book = self.gate.tenant(&caller, &form.finish(portfolio)?)?.book();
         let (answers, stream) = mpsc::channel(2);
         tokio::spawn(export(book, answers));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
@@ -177,27 +180,31 @@ impl SalesBatch {
 }
 
 impl Api {
-    async fn record(&self, batch: SalesBatch) -> Result<Answer, Status> {
+    async fn record(&self, caller: &Caller, batch: SalesBatch) -> Result<Answer, Status> {
         let SalesBatch {
             portfolio,
             currency,
             request_id,
             sales,
         } = batch;
-        same_currency(&self.engine.tenant(&portfolio)?.book(), currency)?;
+        same_currency(&self.gate.tenant(caller, &portfolio)?.book(), currency)?;
         let write = Write::RecordSales(sales);
         Ok(self
-            .engine
-            .apply(WriteRequest {
-                portfolio,
-                request_id,
-                write,
-            })
+            .gate
+            .apply(
+                &caller,
+                WriteRequest {
+                    portfolio,
+                    request_id,
+                    write,
+                },
+            )
             .await?)
     }
 
     async fn stream_batch(
         &self,
+        caller: &Caller,
         portfolio: &mut Option<PortfolioId>,
         message: &v1::StreamSalesRequest,
     ) -> Result<v1::StreamSalesResponse, Status> {
@@ -219,7 +226,7 @@ impl Api {
             }
             Some(_) => {}
         }
-        let answer = self.record(batch).await?;
+        let answer = self.record(&caller, batch).await?;
         Ok(v1::StreamSalesResponse {
             recorded: answer.created,
             replaced: answer.replaced,

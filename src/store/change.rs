@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Block, BlockChange, BucketKey, Client, ClientEvent, ClientNo, Day, Portfolio, PortfolioNo,
-    Product, ProductNo, RequestId, SaleId,
+    ApiKey, Block, BlockChange, BucketKey, Client, ClientEvent, ClientNo, Day, KeyId, Portfolio,
+    PortfolioNo, Product, ProductNo, RequestId, SaleId,
 };
 
 macro_rules! hash {
@@ -101,6 +101,10 @@ pub enum Change {
     PutAnswer(RequestHash, Answer),
     /// Forgets the answer to a request.
     DropAnswer(RequestHash),
+    /// Adds an API key.
+    PutApiKey(Arc<ApiKey>),
+    /// Removes an API key.
+    DropApiKey(KeyId),
 }
 
 impl Change {

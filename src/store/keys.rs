@@ -1,7 +1,7 @@
 //! Keys: `portfolio | kind | ids…`, all big-endian, so that one portfolio, one kind and one client
 //! are ranges in the order of their numbers.
 
-use crate::domain::{BucketKey, ClientNo, Month, PortfolioNo, ProductNo, Slot};
+use crate::domain::{BucketKey, ClientNo, KeyId, Month, PortfolioNo, ProductNo, Slot};
 
 use super::change::{RequestHash, SaleHash};
 
@@ -28,10 +28,12 @@ pub(crate) enum Kind {
     Sale = 6,
     /// The answer to a request.
     Answer = 7,
+    /// An API key, without its secret.
+    ApiKey = 8,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Meta,
         Self::Portfolio,
         Self::Client,
@@ -40,6 +42,7 @@ impl Kind {
         Self::Event,
         Self::Sale,
         Self::Answer,
+        Self::ApiKey,
     ];
 
     fn of(byte: u8) -> Option<Self> {
@@ -57,6 +60,7 @@ impl Kind {
             Self::Event => "client event",
             Self::Sale => "sale ledger block",
             Self::Answer => "request answer",
+            Self::ApiKey => "API key",
         }
     }
 }
@@ -148,6 +152,13 @@ pub(crate) fn answer(portfolio: PortfolioNo, request: RequestHash) -> Vec<u8> {
     key
 }
 
+/// The start of the keys of an API key.
+pub(crate) fn api_key(portfolio: PortfolioNo, id: KeyId) -> Vec<u8> {
+    let mut key = prefix(portfolio, Kind::ApiKey);
+    key.extend(id.0);
+    key
+}
+
 /// What a key names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
@@ -171,6 +182,8 @@ pub(crate) enum Name {
     Sale { first: SaleHash },
     /// A chunk of an answer.
     Answer { request: RequestHash, chunk: u8 },
+    /// A chunk of an API key.
+    ApiKey { id: KeyId, chunk: u8 },
 }
 
 impl Name {
@@ -182,7 +195,8 @@ impl Name {
             | Self::Client { chunk, .. }
             | Self::Product { chunk, .. }
             | Self::Event { chunk, .. }
-            | Self::Answer { chunk, .. } => Some(chunk),
+            | Self::Answer { chunk, .. }
+            | Self::ApiKey { chunk, .. } => Some(chunk),
         }
     }
 }
@@ -240,6 +254,13 @@ pub(crate) fn parse(key: &[u8]) -> Option<(PortfolioNo, Kind, Name)> {
             let (hash, rest) = rest.split_first_chunk::<16>()?;
             Name::Answer {
                 request: RequestHash(*hash),
+                chunk: only(rest)?,
+            }
+        }
+        Kind::ApiKey => {
+            let (id, rest) = rest.split_first_chunk::<8>()?;
+            Name::ApiKey {
+                id: KeyId(*id),
                 chunk: only(rest)?,
             }
         }
@@ -336,6 +357,13 @@ mod tests {
             (
                 chunked(answer(no, request)),
                 Name::Answer { request, chunk: 3 },
+            ),
+            (
+                chunked(api_key(no, KeyId([7; 8]))),
+                Name::ApiKey {
+                    id: KeyId([7; 8]),
+                    chunk: 3,
+                },
             ),
         ];
         for (key, name) in names {

@@ -13,7 +13,8 @@ use super::ledger;
 use super::records::{self, AnswerRecord, PortfolioMeta, StoreMeta};
 use super::value::{Assembler, unseal};
 use crate::domain::{
-    Block, Client, ClientEvent, ClientNo, History, Portfolio, PortfolioNo, Product, ProductNo,
+    ApiKey, Block, Client, ClientEvent, ClientNo, History, Portfolio, PortfolioNo, Product,
+    ProductNo,
 };
 
 /// Everything that a folder holds.
@@ -44,6 +45,8 @@ pub struct LoadedPortfolio {
     pub events: Vec<(ClientNo, u32, Arc<ClientEvent>)>,
     /// Kept answers.
     pub answers: Vec<(RequestHash, Answer)>,
+    /// API keys.
+    pub api_keys: Vec<Arc<ApiKey>>,
     /// The number that the next new client gets.
     pub next_client: ClientNo,
     /// The number that the next new product gets.
@@ -103,6 +106,7 @@ struct Open {
     blocks: Vec<(ClientNo, Vec<Block>)>,
     events: Vec<(ClientNo, u32, Arc<ClientEvent>)>,
     answers: Vec<(RequestHash, Answer)>,
+    api_keys: Vec<Arc<ApiKey>>,
     /// The last hash of the ledger block before.
     last_sale: Option<SaleHash>,
     /// The highest numbers in the ledger.
@@ -198,6 +202,7 @@ impl Open {
             blocks: Vec::new(),
             events: Vec::new(),
             answers: Vec::new(),
+            api_keys: Vec::new(),
             last_sale: None,
             sale_clients: None,
             sale_products: None,
@@ -258,6 +263,10 @@ impl Open {
                     self.sale_clients = self.sale_clients.max(Some(sale.client));
                     self.sale_products = self.sale_products.max(Some(sale.product));
                 }
+            }
+            Name::ApiKey { .. } => {
+                self.api_keys
+                    .push(Arc::new(records::decode("API key", record)?));
             }
             Name::Answer { request, .. } => {
                 let answer: AnswerRecord = records::decode("request answer", record)?;
@@ -344,6 +353,7 @@ impl Open {
             histories,
             events: self.events,
             answers: self.answers,
+            api_keys: self.api_keys,
             next_client: ClientNo(meta.next_client),
             next_product: ProductNo(meta.next_product),
             portfolio,

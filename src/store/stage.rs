@@ -112,6 +112,10 @@ impl<'a> Stage<'a> {
                 self.put(unit, Kind::Answer, &keys::answer(no, *request), &record)
             }
             Change::DropAnswer(request) => self.drop_all(&keys::answer(no, *request)),
+            Change::PutApiKey(key) => {
+                self.put(unit, Kind::ApiKey, &keys::api_key(no, key.id), key.as_ref())
+            }
+            Change::DropApiKey(id) => self.drop_all(&keys::api_key(no, *id)),
         }
     }
 

@@ -1,0 +1,127 @@
+//! The one way to a portfolio.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tonic::{Request, Status};
+
+use super::credential::Presented;
+use super::rights::Need;
+use crate::domain::PortfolioId;
+use crate::engine::{Answer, Engine, Tenant, Tenants, WriteRequest};
+
+/// What a caller showed.
+#[derive(Clone)]
+pub(super) enum Credential {
+    /// The server has no keys.
+    Trusted,
+    /// The operator's key.
+    Operator,
+    /// A portfolio's key, not yet looked at.
+    Key(Presented),
+    /// Nothing, for a call that needs nothing.
+    None,
+}
+
+/// Who calls, and what the call needs.
+#[derive(Clone)]
+pub(in crate::server) struct Caller {
+    credential: Credential,
+    need: Need,
+}
+
+impl Caller {
+    pub(super) fn new(credential: Credential, need: Need) -> Self {
+        Self { credential, need }
+    }
+
+    /// Whoever calls a server without keys.
+    pub(super) fn trusted() -> Self {
+        Self::new(Credential::Trusted, Need::Nothing)
+    }
+
+    /// Who sent a request, and its message.
+    pub(in crate::server) fn of<T>(mut request: Request<T>) -> Result<(Self, T), Status> {
+        let caller = request.extensions_mut().remove::<Self>();
+        // The layer puts it there; without it nobody is let in.
+        let caller = caller.ok_or_else(|| Status::internal("the call passed no door"))?;
+        Ok((caller, request.into_inner()))
+    }
+}
+
+/// The engine behind its door.
+#[derive(Debug, Clone)]
+pub(in crate::server) struct Gate {
+    engine: Arc<Engine>,
+}
+
+impl Gate {
+    /// A door before an engine.
+    pub(in crate::server) fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// A portfolio, for a caller that may do there what it calls for.
+    pub(in crate::server) fn tenant(
+        &self,
+        caller: &Caller,
+        id: &PortfolioId,
+    ) -> Result<Arc<Tenant>, Status> {
+        let presented = match &caller.credential {
+            Credential::Trusted | Credential::Operator => return Ok(self.engine.tenant(id)?),
+            Credential::Key(presented) => presented,
+            Credential::None => return Err(not_opened(id)),
+        };
+        let Ok(tenant) = self.engine.tenant(id) else {
+            return Err(not_opened(id));
+        };
+        let book = tenant.book();
+        let key = book.api_keys().get(&presented.id);
+        let key =
+            key.filter(|key| presented.matches(&key.secret_hash) && key.is_valid_at(now_unix()));
+        match (key, caller.need) {
+            (Some(key), Need::Role(role)) if key.role >= role => Ok(tenant),
+            (Some(key), Need::Role(role)) => Err(Status::permission_denied(format!(
+                "this call needs a key of the role {}; this one is of the role {}",
+                role.name(),
+                key.role.name()
+            ))),
+            _ => Err(not_opened(id)),
+        }
+    }
+
+    /// Applies a write, for a caller that may.
+    pub(in crate::server) async fn apply(
+        &self,
+        caller: &Caller,
+        request: WriteRequest,
+    ) -> Result<Answer, Status> {
+        if let Credential::Key(_) | Credential::None = caller.credential {
+            self.tenant(caller, &request.portfolio)?;
+        }
+        Ok(self.engine.apply(request).await?)
+    }
+
+    /// All portfolios, for whoever may see all.
+    pub(in crate::server) fn tenants(&self, caller: &Caller) -> Result<Arc<Tenants>, Status> {
+        match caller.credential {
+            Credential::Trusted | Credential::Operator => Ok(self.engine.tenants()),
+            Credential::Key(_) | Credential::None => Err(Status::permission_denied(
+                "this call needs the operator's key; a portfolio's key does not do",
+            )),
+        }
+    }
+}
+
+/// One answer for keys and portfolios that are not there, and for those that do not go together.
+fn not_opened(id: &PortfolioId) -> Status {
+    Status::unauthenticated(format!(
+        "the key opens no portfolio '{id}': it is another's, was revoked or has expired, or there is no such portfolio"
+    ))
+}
+
+/// Seconds since 1970-01-01 UTC.
+pub(in crate::server) fn now_unix() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as i64)
+}
