@@ -26,6 +26,8 @@ pub use advisor::{Advisor, PriorityReceipt, ProbabilityReceipt, Receipt, Scratch
 pub use book::{Book, ProductTraits};
 pub use reason::reason;
 pub use receipt::{recompute, round_minor};
-pub use recipe::{OfferRecipe, Parameter, Parameters, Recipe, RecipeError, UpsellRecipe};
+pub use recipe::{
+    ListsRecipe, OfferRecipe, Parameter, Parameters, Recipe, RecipeError, UpsellRecipe,
+};
 pub use similar::SimilarClient;
 pub use success::{SuccessModel, SuccessReceipt, SuccessTerm};
