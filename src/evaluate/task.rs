@@ -12,9 +12,9 @@ use crate::domain::{ClientNo, DAYS_PER_MONTH, Day, ProductNo};
 use crate::matrix::{Statistics, TicketMatrix};
 use crate::neighbours::{CosineIndex, Profiles, Subject};
 use crate::recommend::adoption::{
-    Adoption, AdoptionFit, AdoptionModel, AdoptionScratch, Scene, Span, matrix_before,
+    Adoption, AdoptionFit, AdoptionModel, AdoptionScratch, Page, Scene, Span, matrix_before,
 };
-use crate::recommend::growth::GrowthModel;
+use crate::recommend::growth::{GrowthModel, balanced};
 use crate::recommend::history::{BackTest, History};
 use crate::recommend::upsell::{self, UpsellModel};
 use crate::recommend::{Book, Recipe};
@@ -91,8 +91,8 @@ pub struct Answers {
     pub rows: usize,
 }
 
-/// What a top list is ordered by, largest first.
-type Order = fn(&Adoption) -> f64;
+/// A list's rows in order, each with a score that falls.
+type Order<'a> = &'a dyn Fn(&[Adoption]) -> Vec<(f64, Adoption)>;
 
 /// One client's scores.
 struct Scored {
@@ -117,10 +117,11 @@ impl Task {
 
     /// Answers everything that is asked, into CSV files in `out`, which must exist.
     ///
-    /// `t1.csv` lists by probability, `t1_money.csv` the same by expected money: two questions with
-    /// two answers. `t2.csv` holds twice the pairs that are looked at, `t34.csv` the asked pairs,
-    /// `t5.csv` the asked cells, `t6.csv` the expected rise of every bought ticket and `t6_net.csv` its
-    /// expected net change; a task without dates gets `t5.csv` alone.
+    /// `t1.csv` lists for hits and for money together, see [`Page::order`]; `t1_probability.csv` and
+    /// `t1_money.csv` for one of them. `t2.csv` holds twice the pairs that are looked at, `t34.csv`
+    /// the asked pairs, `t5.csv` the asked cells. `t6.csv` weighs the expected rise of every bought
+    /// ticket and its expected net change, see [`balanced`]; `t6_rise.csv` and `t6_net.csv` hold
+    /// one of them. A task without dates gets `t5.csv` alone.
     /// Sales from the horizon on, were there any, are not read. The same task gives the same bytes.
     pub fn answer(&self, out: &Path) -> Result<Answers, FilesError> {
         let mut answers = Answers::default();
@@ -171,10 +172,20 @@ impl Task {
             })
             .collect();
         answers.rows += self.write_growth(horizon, &scene.book, out)?;
-        let likely: Order = |adoption| adoption.propensity;
-        let valuable: Order = |adoption| adoption.expected_money / MINOR;
-        answers.rows += self.write_top(&scored, likely, &out.join("t1.csv"))?;
-        answers.rows += self.write_top(&scored, valuable, &out.join("t1_money.csv"))?;
+        let all = scored.iter().flat_map(|of_client| &of_client.adoptions);
+        let page = Page::of(all, &self.recipe.lists);
+        let orders: [(&str, Order<'_>); 3] = [
+            ("t1.csv", &|adoptions| page.order(adoptions)),
+            ("t1_probability.csv", &|adoptions| {
+                by(adoptions, |adoption| adoption.propensity)
+            }),
+            ("t1_money.csv", &|adoptions| {
+                by(adoptions, |adoption| adoption.expected_money / MINOR)
+            }),
+        ];
+        for (name, order) in orders {
+            answers.rows += self.write_top(&scored, order, &out.join(name))?;
+        }
         answers.rows += self.write_pipeline(&scored, &out.join("t2.csv"))?;
         if Table::exists(&self.folder, "t34_pairs.csv") {
             answers.rows += self.write_pairs(&scored, &out.join("t34.csv"))?;
@@ -182,24 +193,23 @@ impl Task {
         Ok(())
     }
 
-    fn write_top(&self, scored: &[Scored], order: Order, path: &Path) -> Result<usize, FilesError> {
+    fn write_top(
+        &self,
+        scored: &[Scored],
+        order: Order<'_>,
+        path: &Path,
+    ) -> Result<usize, FilesError> {
         let mut file = Answer::create(path, "client_id,product_id,score")?;
         for of_client in scored {
-            let mut top: Vec<(f64, ProductNo)> = of_client
-                .adoptions
-                .iter()
-                .map(|adoption| (order(adoption), adoption.product))
-                .collect();
-            top.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            for (score, product) in top.into_iter().take(TOP) {
-                let (client, product) = self.ids(of_client.client, product);
+            for (score, adoption) in order(&of_client.adoptions).into_iter().take(TOP) {
+                let (client, product) = self.ids(of_client.client, adoption.product);
                 file.row(&[client, product, &score.to_string()])?;
             }
         }
         file.finish()
     }
 
-    /// Growth of bought tickets: by expected rise, and by expected net change.
+    /// Growth of bought tickets: expected rise, expected net change, and both together.
     fn write_growth(
         &self,
         horizon: Horizon,
@@ -211,14 +221,19 @@ impl Task {
         let back_test = BackTest::of(&history, book, &model, usize::MAX);
         let growth = GrowthModel::fit(&back_test).growth(&history, book, &model);
         let header = "client_id,product_id,growth";
-        let mut rise = Answer::create(&out.join("t6.csv"), header)?;
-        let mut net = Answer::create(&out.join("t6_net.csv"), header)?;
-        for one in &growth {
-            let (client, product) = self.ids(one.client, one.product);
-            rise.row(&[client, product, &(one.rise / MINOR).to_string()])?;
-            net.row(&[client, product, &(one.likely / MINOR).to_string()])?;
+        let both = balanced(&growth, self.recipe.lists.net_weight);
+        let rise: Vec<f64> = growth.iter().map(|one| one.rise).collect();
+        let net: Vec<f64> = growth.iter().map(|one| one.likely).collect();
+        let mut rows = 0;
+        for (name, figures) in [("t6.csv", both), ("t6_rise.csv", rise), ("t6_net.csv", net)] {
+            let mut file = Answer::create(&out.join(name), header)?;
+            for (one, figure) in growth.iter().zip(figures) {
+                let (client, product) = self.ids(one.client, one.product);
+                file.row(&[client, product, &(figure / MINOR).to_string()])?;
+            }
+            rows += file.finish()?;
         }
-        Ok(rise.finish()? + net.finish()?)
+        Ok(rows)
     }
 
     fn write_pipeline(&self, scored: &[Scored], path: &Path) -> Result<usize, FilesError> {
@@ -360,6 +375,13 @@ impl Task {
             &files.products[product.index()],
         )
     }
+}
+
+/// A list by one figure, largest first.
+fn by(adoptions: &[Adoption], figure: fn(&Adoption) -> f64) -> Vec<(f64, Adoption)> {
+    let mut rows: Vec<(f64, Adoption)> = adoptions.iter().map(|of| (figure(of), *of)).collect();
+    rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.product.cmp(&b.1.product)));
+    rows
 }
 
 /// A file of predictions that is being written.

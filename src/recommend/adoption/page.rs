@@ -1,0 +1,104 @@
+//! One order of a client's list that serves two ends: many hits, and much money.
+
+use super::model::Adoption;
+use crate::recommend::recipe::ListsRecipe;
+
+/// How lists are ordered in one book.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Page {
+    rows: usize,
+    /// What a new product in a client's basket counts for beside its ticket, minor units a period.
+    worth: f64,
+}
+
+impl Page {
+    /// For a book whose clients may take up all of these: the worth of a new product is the
+    /// recipe's number of average tickets.
+    pub fn of<'a>(adoptions: impl Iterator<Item = &'a Adoption>, recipe: &ListsRecipe) -> Self {
+        let (mut money, mut hits) = (0.0, 0.0);
+        for adoption in adoptions {
+            money += adoption.expected_money;
+            hits += adoption.propensity;
+        }
+        Self {
+            rows: recipe.page_rows,
+            worth: recipe.new_product_worth * money / f64::max(hits, 1e-9),
+        }
+    }
+
+    /// Brings a client's list into order, and gives each row the score that says so.
+    ///
+    /// Each page is chosen by `probability x (worth + mean ticket)`: for one weight of money
+    /// against hits, no other choice expects more of both. It is then read by probability. The
+    /// score is the probability plus the number of pages that follow. Ties go by product number.
+    pub fn order(&self, adoptions: &[Adoption]) -> Vec<(f64, Adoption)> {
+        let value = |of: &Adoption| of.expected_money + self.worth * of.propensity;
+        let mut rows = adoptions.to_vec();
+        rows.sort_unstable_by(|a, b| {
+            let by_value = value(b).total_cmp(&value(a));
+            by_value.then(a.product.cmp(&b.product))
+        });
+        let pages = rows.len().div_ceil(self.rows);
+        let mut ordered = Vec::with_capacity(rows.len());
+        for (at, page) in rows.chunks_mut(self.rows).enumerate() {
+            page.sort_unstable_by(|a, b| {
+                let by_probability = b.propensity.total_cmp(&a.propensity);
+                by_probability.then(a.product.cmp(&b.product))
+            });
+            let after = (pages - 1 - at) as f64;
+            ordered.extend(page.iter().map(|of| (after + of.propensity, *of)));
+        }
+        ordered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ProductNo;
+
+    fn adoption(product: u32, propensity: f64, ticket: f64) -> Adoption {
+        Adoption {
+            product: ProductNo(product),
+            propensity,
+            low_ticket: ticket,
+            expected_ticket: ticket,
+            high_ticket: ticket,
+            expected_money: propensity * ticket,
+            neighbours: 9,
+            neighbours_buying: 9,
+        }
+    }
+
+    #[test]
+    fn a_page_is_chosen_by_value_and_read_by_probability() {
+        let adoptions = [
+            adoption(0, 0.50, 10.0),
+            adoption(1, 0.30, 20.0),
+            adoption(2, 0.20, 300.0),
+            adoption(3, 0.31, 1.0),
+            adoption(4, 0.20, 300.0),
+        ];
+        let recipe = ListsRecipe {
+            page_rows: 2,
+            new_product_worth: 1.0,
+            net_weight: 0.5,
+        };
+        let page = Page::of(adoptions.iter(), &recipe);
+        let order = |page: &Page| -> Vec<u32> {
+            let rows = page.order(&adoptions);
+            assert!(
+                rows.windows(2).all(|pair| pair[0].0 >= pair[1].0),
+                "{rows:?}"
+            );
+            rows.iter().map(|row| row.1.product.0).collect()
+        };
+        assert_eq!(order(&page), [2, 4, 0, 1, 3]);
+        let hits_alone = Page {
+            worth: 1e12,
+            ..page
+        };
+        assert_eq!(order(&hits_alone), [0, 3, 1, 2, 4]);
+        assert_eq!(page.order(&[]), []);
+    }
+}
