@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use crate::domain::Text;
 use crate::evaluate::{Horizon, Task};
 use crate::recommend::Recipe;
 
@@ -19,11 +20,24 @@ pub struct Args {
     /// Folder for the predictions; made when it is not there.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Set a parameter of the recipe otherwise, such as `upsell.neighbours=200`; may be repeated.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    settings: Vec<(Text, f64)>,
+}
+
+fn setting(raw: &str) -> Result<(Text, f64), String> {
+    let (name, value) = raw.split_once('=').ok_or("it must be NAME=VALUE")?;
+    let name = Text::parse(name).map_err(|error| error.to_string())?;
+    let value = value
+        .parse()
+        .map_err(|_| format!("`{value}` is not a number"))?;
+    Ok((name, value))
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let recipe = Recipe::standard()?;
+    let overrides = args.settings.iter().cloned().collect();
+    let recipe = Recipe::standard()?.with_overrides(&overrides)?;
     let horizon = Horizon::from_manifest(&args.horizon_from)?;
     let task = Task::read(&args.task, horizon, recipe)?;
     std::fs::create_dir_all(&args.out)
