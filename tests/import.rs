@@ -1,7 +1,6 @@
 //! Imports as a user meets them: what goes in, what is refused, and what a second run changes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[allow(dead_code)] // Each test file uses its own part of it.
 mod common;
 
 use std::io::Write as _;
