@@ -264,5 +264,5 @@ fn where_size_means_nothing_it_still_beats_plain_neighbours() {
         "seed {}: model {model:.3}, segment {truth:.3}, cosine {cosine:.3}",
         PLAN.seed
     );
-    assert!(model > cosine + 0.03 && model > truth - 0.2);
+    assert!(model > cosine + 0.03 && model > truth - 0.12);
 }

@@ -90,8 +90,16 @@ impl Choice {
         ];
         let weight = book.recipe.upsell.attribute_weight;
         if book.profiles.attributes() > 0 && weight > 0.0 {
-            variants.push(Box::new(move |choice| Self {
-                attribute_weight: weight,
+            for weight in [weight, 10.0 * weight] {
+                variants.push(Box::new(move |choice| Self {
+                    attribute_weight: weight,
+                    ..choice
+                }));
+            }
+            // Neighbours of the same kind say more when fewer strangers are mixed in.
+            variants.push(Box::new(|choice| Self {
+                product_weight: choice.product_weight / 4.0,
+                book_weight: choice.book_weight / 4.0,
                 ..choice
             }));
         }
