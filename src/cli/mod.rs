@@ -15,6 +15,7 @@ mod recipe;
 mod recommend;
 mod rows;
 mod serve;
+mod setting;
 mod similar;
 mod sink;
 mod usage;
