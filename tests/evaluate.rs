@@ -118,11 +118,13 @@ fn a_task_is_answered_whole_in_its_format_and_the_same_every_time() {
         [
             "t1.csv",
             "t1_money.csv",
+            "t1_probability.csv",
             "t2.csv",
             "t34.csv",
             "t5.csv",
             "t6.csv",
-            "t6_net.csv"
+            "t6_net.csv",
+            "t6_rise.csv"
         ]
     );
     assert_eq!(
@@ -135,7 +137,7 @@ fn a_task_is_answered_whole_in_its_format_and_the_same_every_time() {
         assert!((0.0..1.0).contains(&probability) && ticket.is_finite() && ticket >= 0.0);
     }
     let bought = std::fs::read_to_string(folder.path().join("in/sales.csv")).unwrap();
-    for name in ["t1.csv", "t1_money.csv", "t2.csv"] {
+    for name in ["t1.csv", "t1_money.csv", "t1_probability.csv", "t2.csv"] {
         for row in rows(&files[name]) {
             assert!(row[2].parse::<f64>().unwrap() > 0.0);
             let pair = format!("{},{},", row[0], row[1]);

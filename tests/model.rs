@@ -1,5 +1,7 @@
 //! The recipe of a portfolio over gRPC: shown, set, tried on the portfolio's own history.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+// Tables of cases are long and read well.
+#![allow(clippy::too_many_lines)]
 
 mod common;
 

@@ -17,6 +17,7 @@ mod recipe;
 mod recommend;
 mod rows;
 mod serve;
+mod setting;
 mod similar;
 mod sink;
 mod usage;

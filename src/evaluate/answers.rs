@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use super::files::{FilesError, MINOR};
 use super::forecast::{Hidden, Offer};
 use crate::domain::{ClientNo, ProductNo};
-use crate::recommend::growth::Growth;
+use crate::recommend::ListsRecipe;
+use crate::recommend::adoption::{Page, Rated};
+use crate::recommend::growth::{Growth, balanced};
 
 /// Rows of a client's top list.
 const TOP: usize = 20;
@@ -13,35 +15,51 @@ const TOP: usize = 20;
 const PIPELINE_SHARE: f64 = 0.02;
 
 /// What an offer is ordered by, largest first.
-type Order = fn(&Offer) -> f64;
+type Figure = fn(&Offer) -> f64;
+/// A client's list in order, with scores that fall.
+type Order<'a> = &'a dyn Fn(&[Offer]) -> Vec<(f64, Offer)>;
 
 /// A folder that predictions go to, and what numbers are called there.
 pub(super) struct Answers<'a> {
     pub(super) folder: &'a Path,
     pub(super) client: &'a dyn Fn(ClientNo) -> &'a str,
     pub(super) product: &'a dyn Fn(ProductNo) -> &'a str,
+    /// How lists that serve two ends are ordered.
+    pub(super) lists: &'a ListsRecipe,
 }
 
 impl Answers<'_> {
-    /// `t1.csv` lists each client's first by probability, `t1_money.csv` by expected money: two
-    /// questions with two answers. Rows written.
+    /// `t1.csv` lists each client's first for hits and for money together, `t1_probability.csv` and
+    /// `t1_money.csv` for one of them. Rows written.
     pub(super) fn top_lists(&self, offers: &[Offer]) -> Result<usize, FilesError> {
-        let likely: Order = |offer| offer.probability;
-        let valuable: Order = |offer| offer.money / MINOR;
-        Ok(self.top_list("t1.csv", offers, likely)?
-            + self.top_list("t1_money.csv", offers, valuable)?)
+        let page = Page::of(offers.iter().map(rated), self.lists);
+        let orders: [(&str, Order<'_>); 3] = [
+            ("t1.csv", &|offers| page.order(offers, rated)),
+            ("t1_probability.csv", &|offers| {
+                by(offers, |offer| offer.probability)
+            }),
+            ("t1_money.csv", &|offers| {
+                by(offers, |offer| offer.money / MINOR)
+            }),
+        ];
+        let mut rows = 0;
+        for (name, order) in orders {
+            rows += self.top_list(name, offers, order)?;
+        }
+        Ok(rows)
     }
 
-    fn top_list(&self, name: &str, offers: &[Offer], order: Order) -> Result<usize, FilesError> {
+    fn top_list(
+        &self,
+        name: &str,
+        offers: &[Offer],
+        order: Order<'_>,
+    ) -> Result<usize, FilesError> {
         let mut file = Answer::create(&self.folder.join(name), "client_id,product_id,score")?;
         for of_client in offers.chunk_by(|a, b| a.client == b.client) {
-            let mut top: Vec<(f64, &Offer)> = of_client
-                .iter()
-                .filter(|offer| offer.probability > 0.0)
-                .map(|offer| (order(offer), offer))
-                .collect();
-            top.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.product.cmp(&b.1.product)));
-            for (score, offer) in top.into_iter().take(TOP) {
+            let known = of_client.iter().filter(|offer| offer.probability > 0.0);
+            let known: Vec<Offer> = known.copied().collect();
+            for (score, offer) in order(&known).into_iter().take(TOP) {
                 let (client, product) = self.ids(offer.client, offer.product);
                 file.row(&[client, product, &score.to_string()])?;
             }
@@ -100,22 +118,43 @@ impl Answers<'_> {
         file.finish()
     }
 
-    /// Growth of bought tickets: `t6.csv` by expected rise, `t6_net.csv` by expected net change.
+    /// Growth of bought tickets: `t6.csv` for rises and net change together, `t6_rise.csv` and
+    /// `t6_net.csv` for one of them.
     pub(super) fn growth(&self, growth: &[Growth]) -> Result<usize, FilesError> {
-        let header = "client_id,product_id,growth";
-        let mut rise = Answer::create(&self.folder.join("t6.csv"), header)?;
-        let mut net = Answer::create(&self.folder.join("t6_net.csv"), header)?;
-        for one in growth {
-            let (client, product) = self.ids(one.client, one.product);
-            rise.row(&[client, product, &(one.rise / MINOR).to_string()])?;
-            net.row(&[client, product, &(one.likely / MINOR).to_string()])?;
+        let both = balanced(growth, self.lists.net_weight);
+        let rise: Vec<f64> = growth.iter().map(|one| one.rise).collect();
+        let net: Vec<f64> = growth.iter().map(|one| one.likely).collect();
+        let mut rows = 0;
+        for (name, figures) in [("t6.csv", both), ("t6_rise.csv", rise), ("t6_net.csv", net)] {
+            let header = "client_id,product_id,growth";
+            let mut file = Answer::create(&self.folder.join(name), header)?;
+            for (one, figure) in growth.iter().zip(figures) {
+                let (client, product) = self.ids(one.client, one.product);
+                file.row(&[client, product, &(figure / MINOR).to_string()])?;
+            }
+            rows += file.finish()?;
         }
-        Ok(rise.finish()? + net.finish()?)
+        Ok(rows)
     }
 
     fn ids(&self, client: ClientNo, product: ProductNo) -> (&str, &str) {
         ((self.client)(client), (self.product)(product))
     }
+}
+
+fn rated(offer: &Offer) -> Rated {
+    Rated {
+        product: offer.product,
+        probability: offer.probability,
+        money: offer.money,
+    }
+}
+
+/// A list by one figure, largest first.
+fn by(offers: &[Offer], figure: Figure) -> Vec<(f64, Offer)> {
+    let mut rows: Vec<(f64, Offer)> = offers.iter().map(|of| (figure(of), *of)).collect();
+    rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.product.cmp(&b.1.product)));
+    rows
 }
 
 /// A file of predictions that is being written.

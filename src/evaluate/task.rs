@@ -91,10 +91,14 @@ impl Task {
 
     /// Answers everything that is asked, into CSV files in `out`, which must exist.
     ///
-    /// `t1.csv` lists by probability, `t1_money.csv` the same by expected money: two questions with
-    /// two answers. `t2.csv` holds twice the pairs that are looked at, `t34.csv` the asked pairs,
-    /// `t5.csv` the asked cells, `t6.csv` the expected rise of every bought ticket and `t6_net.csv` its
-    /// expected net change; a task without dates gets `t5.csv` alone.
+    /// `t1.csv` lists for hits and for money together, see [`Page::order`]; `t1_probability.csv` and
+    /// `t1_money.csv` for one of them. `t2.csv` holds twice the pairs that are looked at, `t34.csv`
+    /// the asked pairs, `t5.csv` the asked cells. `t6.csv` weighs the expected rise of every bought
+    /// ticket and its expected net change, see [`balanced`]; `t6_rise.csv` and `t6_net.csv` hold
+    /// one of them. A task without dates gets `t5.csv` alone.
+    ///
+    /// [`Page::order`]: crate::recommend::adoption::Page::order
+    /// [`balanced`]: crate::recommend::growth::balanced
     /// Sales from the horizon on, were there any, are not read. The same task gives the same bytes.
     pub fn answer(&self, out: &Path) -> Result<Answered, FilesError> {
         let mut answered = Answered::default();
@@ -105,6 +109,7 @@ impl Task {
             folder: out,
             client: &client,
             product: &product,
+            lists: &self.recipe.lists,
         };
         if let Some(horizon) = self.horizon
             && !files.log.is_empty()

@@ -15,10 +15,10 @@ use super::plan::{Horizon, Plan};
 use super::segments::{groups, thirds};
 use super::split::Split;
 use crate::domain::{ClientNo, ProductNo};
-use crate::recommend::Recipe;
 use crate::recommend::adoption::AdoptionFit;
 use crate::recommend::growth::Growth;
 use crate::recommend::history::History;
+use crate::recommend::{ListsRecipe, Recipe};
 
 /// Pairs that are judged at most: of a larger book a repeatable part of the clients is, for all
 /// forecasters the same, so that memory is bounded (80 bytes a pair). All clients are learnt from.
@@ -33,6 +33,7 @@ const GROWTH_DONE: f64 = 0.75;
 #[derive(Debug)]
 pub struct Trial<'a> {
     split: Split<'a>,
+    lists: ListsRecipe,
     first_day: Option<crate::domain::Day>,
     adoption: Option<AdoptionFit>,
     judged: Vec<bool>,
@@ -135,6 +136,7 @@ impl<'a> Trial<'a> {
         let hidden = hide(&split, &stage, go_on)?;
         drop(stage);
         let mut trial = Self {
+            lists: recipe.lists,
             first_day: input.log.days().map(|days| days.0),
             split,
             adoption,
@@ -223,6 +225,7 @@ impl<'a> Trial<'a> {
             folder,
             client: &client,
             product: &product,
+            lists: &self.lists,
         };
         let hidden = self.hidden.iter();
         let mut rows =

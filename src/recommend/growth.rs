@@ -3,7 +3,8 @@
 //! **Potential** is what a client like this one could spend, less what it spends: where to look
 //! for room. **Rise** is by how much the ticket is expected to rise, falls counted as nothing:
 //! where growth will be. **Likely** is what it is expected to become, less what it is, falls
-//! counted: where the book's total grows. They differ much; say which one is shown.
+//! counted: where the book's total grows. They differ much; say which one is shown. Where one list
+//! must do, [`balanced`] weighs the last two.
 
 use super::Book;
 use super::history::{BackTest, History, View};
@@ -101,6 +102,24 @@ impl GrowthModel {
     }
 }
 
+/// One ranking for both ends: expected rise plus `net_weight` of the expected net change, each as a
+/// share of its own total (of all rises, of all falls); in minor units a month, by ticket.
+///
+/// Shares make the weight mean the same in a book that grows and in one that shrinks.
+pub fn balanced(growth: &[Growth], net_weight: f64) -> Vec<f64> {
+    let rises: f64 = growth.iter().map(|one| one.rise).sum();
+    let falls: f64 = growth.iter().map(|one| (-one.likely).max(0.0)).sum();
+    let weight = if falls > 0.0 {
+        net_weight * rises / falls
+    } else {
+        0.0
+    };
+    growth
+        .iter()
+        .map(|one| one.rise + weight * one.likely)
+        .collect()
+}
+
 fn columns(view: &View) -> [f64; COLUMNS] {
     let like_it = view.estimate.map_or(view.ticket, |estimate| estimate.q50);
     [
@@ -110,4 +129,28 @@ fn columns(view: &View) -> [f64; COLUMNS] {
         like_it,
         view.ticket * (view.trend / 2.0).clamp(-5.0, 5.0).exp(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_balance_is_the_same_whatever_the_scale_of_rises_and_falls() {
+        let growth = |rise: f64, likely: f64| Growth {
+            client: ClientNo(0),
+            product: ProductNo(0),
+            ticket: 100.0,
+            potential: 0.0,
+            rise,
+            likely,
+        };
+        let book = [growth(30.0, -50.0), growth(25.0, 10.0), growth(5.0, -10.0)];
+        assert_eq!(balanced(&book, 0.0), [30.0, 25.0, 5.0]);
+        // 60 of rises and 60 of falls: half a unit of net change is half a unit of rise.
+        assert_eq!(balanced(&book, 0.5), [5.0, 30.0, 0.0]);
+        let falling = book.map(|one| growth(one.rise, 8.0 * one.likely));
+        assert_eq!(balanced(&falling, 0.5), [5.0, 30.0, 0.0]);
+        assert_eq!(balanced(&[growth(3.0, 2.0)], 0.5), [3.0], "nothing falls");
+    }
 }

@@ -1,4 +1,4 @@
-//! Small fits: non-negative least squares, logistic and Poisson regression over a handful of columns.
+//! Small fits: non-negative least squares and Poisson regression over a handful of columns.
 
 /// The weights `w >= 0` that bring `sum_j w_j x_j` nearest to `y` in squares.
 ///
@@ -27,45 +27,6 @@ pub fn non_negative<const N: usize>(rows: &[([f64; N], f64)]) -> [f64; N] {
         }
     }
     weights
-}
-
-/// The coefficients of a logistic regression of `hit` on the columns, by Newton's method.
-///
-/// A ridge of `ridge` pseudo-observations holds each coefficient but the first (the constant)
-/// near 0. Cost: 25 × rows × columns².
-pub fn logistic<const N: usize>(rows: &[([f64; N], f64)], ridge: f64) -> [f64; N] {
-    const ROUNDS: usize = 25;
-    let mut weights = [0.0; N];
-    for _ in 0..ROUNDS {
-        let mut gradient = [0.0; N];
-        let mut curvature = [[0.0; N]; N];
-        for i in 0..N {
-            let ridge = if i == 0 { 1e-6 } else { ridge };
-            gradient[i] = -ridge * weights[i];
-            curvature[i][i] = ridge;
-        }
-        for (x, hit) in rows {
-            let p = probability(&weights, x);
-            let slope = (p * (1.0 - p)).max(1e-9);
-            for i in 0..N {
-                gradient[i] += (hit - p) * x[i];
-                for j in 0..=i {
-                    curvature[i][j] += slope * x[i] * x[j];
-                }
-            }
-        }
-        let step = solve(curvature, gradient);
-        for i in 0..N {
-            weights[i] += step[i].clamp(-5.0, 5.0);
-        }
-    }
-    weights
-}
-
-/// `1 / (1 + exp(-w·x))`, away from 0 and 1.
-pub fn probability<const N: usize>(weights: &[f64; N], x: &[f64; N]) -> f64 {
-    let dot: f64 = weights.iter().zip(x).map(|(w, x)| w * x).sum();
-    (1.0 / (1.0 + (-dot.clamp(-30.0, 30.0)).exp())).clamp(1e-6, 1.0 - 1e-6)
 }
 
 /// An amount that grows with its exposure, and what is known of it.
@@ -183,28 +144,5 @@ mod tests {
         assert!((2.0 * rate(&weights, &[1.0, 0.0]) - 3.0).abs() < 0.01);
         assert!((2.0 * rate(&weights, &[1.0, 1.0]) - 10.0).abs() < 0.01);
         assert_eq!(poisson::<2>(&[], 1.0), None);
-    }
-
-    #[test]
-    fn a_logistic_regression_finds_the_rates_it_is_shown() {
-        let mut rows = Vec::new();
-        for at in 0..1_000 {
-            let x = f64::from(at % 2);
-            let hit = f64::from(u8::from(at % 10 < if at % 2 == 0 { 2 } else { 7 }));
-            rows.push(([1.0, x], hit));
-        }
-        let weights = logistic(&rows, 0.01);
-        let rate = |x: f64| {
-            let hits: Vec<f64> = rows
-                .iter()
-                .filter(|r| (r.0[1] - x).abs() < 0.5)
-                .map(|r| r.1)
-                .collect();
-            hits.iter().sum::<f64>() / hits.len() as f64
-        };
-        for x in [0.0, 1.0] {
-            assert!((probability(&weights, &[1.0, x]) - rate(x)).abs() < 1e-3);
-        }
-        assert!(logistic::<2>(&[], 1.0).iter().all(|w| w.is_finite()));
     }
 }

@@ -28,6 +28,8 @@ pub use book::{Book, ProductTraits};
 pub use learnt::Learnt;
 pub use reason::reason;
 pub use receipt::{recompute, round_minor};
-pub use recipe::{OfferRecipe, Parameter, Parameters, Recipe, RecipeError, UpsellRecipe};
+pub use recipe::{
+    ListsRecipe, OfferRecipe, Parameter, Parameters, Recipe, RecipeError, UpsellRecipe,
+};
 pub use similar::SimilarClient;
 pub use success::{SuccessModel, SuccessReceipt, SuccessTerm};

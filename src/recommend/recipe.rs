@@ -159,8 +159,27 @@ pub struct UpsellRecipe {
     pub attribute_weight: f64,
     /// Tickets held out to choose variants and to correct coverage.
     pub sample_cells: usize,
+    /// The most factors of a variant; 0 leaves size out as well.
+    pub most_factors: usize,
+    /// Clients of usual strength that hold the weight of breadth near 0.
+    pub breadth_pseudo_clients: f64,
+    /// A coverage shift found on `n` tickets counts for `n / (n + this)`.
+    pub shift_pseudo_tickets: f64,
+    /// Products with a list price from which prices say what a rare product's level is.
+    pub least_priced_products: usize,
     /// Probability of success without a calibration.
     pub success_prior: f64,
+}
+
+/// How lists that serve two ends are ordered: section `lists`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ListsRecipe {
+    /// Rows that are looked at together.
+    pub page_rows: usize,
+    /// What a new product counts for beside its ticket, in average first tickets of the book.
+    pub new_product_worth: f64,
+    /// What net change counts for beside rise, each as a share of its own total.
+    pub net_weight: f64,
 }
 
 /// All parameters of the scoring, read and checked.
@@ -172,6 +191,8 @@ pub struct Recipe {
     pub upsell: UpsellRecipe,
     /// How adoption is estimated.
     pub adoption: AdoptionRecipe,
+    /// How lists that serve two ends are ordered.
+    pub lists: ListsRecipe,
     parameters: Parameters,
 }
 
@@ -207,6 +228,7 @@ impl Recipe {
             offer: OfferRecipe::of(&parameters)?,
             upsell: UpsellRecipe::of(&parameters)?,
             adoption: AdoptionRecipe::of(&parameters)?,
+            lists: ListsRecipe::of(&parameters)?,
             parameters,
         })
     }
@@ -225,6 +247,16 @@ impl OfferRecipe {
     }
 }
 
+impl ListsRecipe {
+    fn of(parameters: &Parameters) -> Result<Self, RecipeError> {
+        Ok(Self {
+            page_rows: parameters.count("lists.page_rows")?,
+            new_product_worth: parameters.value("lists.new_product_worth")?,
+            net_weight: parameters.value("lists.net_weight")?,
+        })
+    }
+}
+
 impl UpsellRecipe {
     fn of(parameters: &Parameters) -> Result<Self, RecipeError> {
         Ok(Self {
@@ -238,6 +270,10 @@ impl UpsellRecipe {
             size_pseudo_tickets: parameters.value("upsell.size_pseudo_tickets")?,
             attribute_weight: parameters.value("upsell.attribute_weight")?,
             sample_cells: parameters.count("upsell.sample_cells")?,
+            most_factors: parameters.count("upsell.most_factors")?,
+            breadth_pseudo_clients: parameters.value("upsell.breadth_pseudo_clients")?,
+            shift_pseudo_tickets: parameters.value("upsell.shift_pseudo_tickets")?,
+            least_priced_products: parameters.count("upsell.least_priced_products")?,
             success_prior: parameters.value("upsell.success_prior")?,
         })
     }

@@ -1,8 +1,11 @@
 //! The probability that an upsell succeeds.
 
+use smartcore::linalg::basic::arrays::Array;
+use smartcore::linalg::basic::matrix::DenseMatrix;
+use smartcore::linear::logistic_regression::{LogisticRegression, LogisticRegressionParameters};
+
 use super::Recipe;
 use super::history::BackTest;
-use super::least_squares;
 use super::upsell::TicketEstimate;
 
 /// Back-test rows, and rows of the rarer outcome, under which the prior is not replaced.
@@ -49,10 +52,8 @@ pub struct SuccessReceipt {
 impl SuccessReceipt {
     /// Makes the probability again.
     pub fn recompute(&self) -> f64 {
-        let terms = self.terms.iter();
-        let dot: f64 = terms.map(|term| term.coefficient * term.value).sum();
-        let dot = self.intercept + dot;
-        (1.0 / (1.0 + (-dot.clamp(-30.0, 30.0)).exp())).clamp(1e-6, 1.0 - 1e-6)
+        let add = |sum, term: &SuccessTerm| sum + term.coefficient * term.value;
+        bounded(self.terms.iter().fold(self.intercept, add))
     }
 }
 
@@ -66,34 +67,37 @@ impl SuccessModel {
         }
     }
 
-    /// Fits to a back-test, or gives the prior where it is too thin. Cost: 25 passes over its rows.
+    /// Fits to a back-test, or gives the prior where it is too thin. Cost: some tens of passes over
+    /// its rows.
     pub fn fit(back_test: &BackTest, recipe: &Recipe) -> Self {
-        let rows: Vec<_> = back_test
-            .rows
-            .iter()
-            .filter_map(|(view, later)| {
-                let estimate = view.estimate?;
-                let gain = estimate.q80 - view.ticket;
-                let least = recipe.offer.least_gain_share * view.ticket;
-                (gain > least).then(|| {
-                    let hit = f64::from(u8::from(*later >= view.ticket + gain / 2.0));
-                    (columns(view.ticket, &estimate), hit)
-                })
-            })
-            .collect();
-        let hits = rows.iter().filter(|row| row.1 > 0.5).count();
-        if rows.len() < LEAST_ROWS || hits.min(rows.len() - hits) < LEAST_OF_EITHER {
+        let (mut values, mut hits) = (Vec::new(), Vec::new());
+        for (view, later) in &back_test.rows {
+            let Some(estimate) = view.estimate else {
+                continue;
+            };
+            let gain = estimate.q80 - view.ticket;
+            if gain > recipe.offer.least_gain_share * view.ticket {
+                values.extend_from_slice(&columns(view.ticket, &estimate)[1..]);
+                hits.push(u32::from(*later >= view.ticket + gain / 2.0));
+            }
+        }
+        let rarer = hits.iter().filter(|hit| **hit == 1).count();
+        let rarer = rarer.min(hits.len() - rarer);
+        if hits.len() < LEAST_ROWS || rarer < LEAST_OF_EITHER {
             return Self::prior(recipe);
         }
-        Self {
-            weights: least_squares::logistic(&rows, RIDGE),
-            is_calibrated: true,
+        match regress(values, &hits) {
+            Some(weights) => Self {
+                weights,
+                is_calibrated: true,
+            },
+            None => Self::prior(recipe),
         }
     }
 
     /// The probability for a ticket of `ticket` minor units and what clients like this one spend.
     pub fn probability(&self, ticket: f64, estimate: &TicketEstimate) -> f64 {
-        least_squares::probability(&self.weights, &columns(ticket, estimate))
+        probability(&self.weights, &columns(ticket, estimate))
     }
 
     /// The same probability, taken apart.
@@ -117,6 +121,33 @@ impl SuccessModel {
     }
 }
 
+/// Fits the constant and the coefficients to rows of values, one after the other; `None` where no
+/// finite ones are found.
+fn regress(values: Vec<f64>, hits: &Vec<u32>) -> Option<[f64; TERMS.len()]> {
+    let width = TERMS.len() - 1;
+    let rows = DenseMatrix::new(hits.len(), width, values, false).ok()?;
+    let held_back = LogisticRegressionParameters::default().with_alpha(RIDGE);
+    let line = LogisticRegression::fit(&rows, hits, held_back).ok()?;
+    let mut weights = [*line.intercept().get((0, 0)); TERMS.len()];
+    for (at, weight) in weights[1..].iter_mut().enumerate() {
+        *weight = *line.coefficients().get((0, at));
+    }
+    weights
+        .iter()
+        .all(|weight| weight.is_finite())
+        .then_some(weights)
+}
+
+fn probability(weights: &[f64; TERMS.len()], values: &[f64; TERMS.len()]) -> f64 {
+    let terms = weights.iter().zip(values).skip(1);
+    bounded(terms.fold(weights[0], |sum, (weight, value)| sum + weight * value))
+}
+
+/// `1 / (1 + exp(-log_odds))`, away from 0 and 1.
+fn bounded(log_odds: f64) -> f64 {
+    (1.0 / (1.0 + (-log_odds.clamp(-30.0, 30.0)).exp())).clamp(1e-6, 1.0 - 1e-6)
+}
+
 fn columns(ticket: f64, estimate: &TicketEstimate) -> [f64; TERMS.len()] {
     let gap = (estimate.q80.max(1e-9) / ticket.max(1e-9)).ln();
     [1.0, gap.clamp(-10.0, 10.0), estimate.standing]
@@ -125,6 +156,31 @@ fn columns(ticket: f64, estimate: &TicketEstimate) -> [f64; TERMS.len()] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_regression_finds_the_rates_it_is_shown_whatever_the_order_of_the_rows() {
+        let row = |at: u32| {
+            let x = f64::from(at % 2);
+            let hit = u32::from(at % 10 < if at.is_multiple_of(2) { 2 } else { 7 });
+            ([x, 0.0], hit)
+        };
+        let fit = |rows: Vec<([f64; 2], u32)>| {
+            let values = rows.iter().flat_map(|row| row.0).collect();
+            regress(values, &rows.iter().map(|row| row.1).collect()).unwrap()
+        };
+        let weights = fit((0..1_000).map(row).collect());
+        let turned = fit((0..1_000).rev().map(row).collect());
+        for (x, rate) in [(0.0, 0.2), (1.0, 0.6)] {
+            let found = probability(&weights, &[1.0, x, 0.0]);
+            assert!((found - rate).abs() < 0.005, "{found} for {rate}");
+            assert!((found - probability(&turned, &[1.0, x, 0.0])).abs() < 1e-6);
+        }
+        assert_eq!(
+            regress(vec![0.0; 20], &vec![1; 10]),
+            None,
+            "one outcome alone"
+        );
+    }
 
     #[test]
     fn without_history_every_probability_is_the_prior_and_its_receipt_agrees() {

@@ -4,12 +4,15 @@ mod proof;
 mod shown;
 mod task;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::import::Dialect;
 use super::output::Output;
+use super::setting::{self, Setting};
 use super::usage::usage;
-use crate::domain::Day;
+use crate::domain::{Day, Text};
+use crate::recommend::Recipe;
 
 /// Prove on one's own history that it works, or answer a task of predictions.
 ///
@@ -43,6 +46,9 @@ pub struct Args {
     /// Folder for the predictions, and with --data the report; made when it is not there
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Set a parameter of the recipe otherwise, such as upsell.neighbours=200; may be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    settings: Vec<Setting>,
     /// How the figures are printed
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -54,6 +60,17 @@ fn day(raw: &str) -> Result<Day, String> {
     Day::parse(raw).map_err(|error| error.to_string())
 }
 
+/// The standard recipe with what was set otherwise.
+fn recipe(settings: &[Setting]) -> anyhow::Result<Recipe> {
+    let mut overrides = BTreeMap::new();
+    for (name, value) in setting::overrides(settings) {
+        let name = Text::parse(&name).map_err(|error| usage(format!("--set '{name}' {error}")))?;
+        overrides.insert(name, value);
+    }
+    let recipe = Recipe::standard()?.with_overrides(&overrides);
+    recipe.map_err(|error| usage(format!("--set: {error}")))
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match (&args.task, &args.horizon_from, &args.data) {
@@ -61,7 +78,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             let Some(out) = &args.out else {
                 return Err(usage("--task needs --out, a folder for the predictions"));
             };
-            task::run(task, horizon_from, out)
+            task::run(task, horizon_from, out, recipe(&args.settings)?)
         }
         (None, None, Some(data)) => proof::run(args, data),
         _ => Err(usage(

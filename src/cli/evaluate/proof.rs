@@ -13,7 +13,6 @@ use crate::cli::usage::usage;
 use crate::domain::{ClientNo, ProductNo};
 use crate::evaluate::report::{Names, report};
 use crate::evaluate::{EvaluateError, Evaluation, Horizon, Plan, Trial};
-use crate::recommend::Recipe;
 
 /// Steps that the bar has.
 const STEPS: u64 = 1_000;
@@ -22,7 +21,7 @@ const REPORT: &str = "report.html";
 
 /// Runs it.
 pub(super) fn run(args: &Args, data: &Path) -> anyhow::Result<()> {
-    let recipe = Recipe::standard()?;
+    let recipe = super::recipe(&args.settings)?;
     let plan = Plan {
         horizon: match (args.cut, args.horizon) {
             (Some(as_of), Some(days)) => Some(Horizon { as_of, days }),

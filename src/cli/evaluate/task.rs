@@ -8,8 +8,12 @@ use crate::evaluate::{Horizon, Task};
 use crate::recommend::Recipe;
 
 /// Answers a task.
-pub(super) fn run(task: &Path, horizon_from: &Path, out: &Path) -> anyhow::Result<()> {
-    let recipe = Recipe::standard()?;
+pub(super) fn run(
+    task: &Path,
+    horizon_from: &Path,
+    out: &Path,
+    recipe: Recipe,
+) -> anyhow::Result<()> {
     let horizon = Horizon::from_manifest(horizon_from)?;
     let task = Task::read(task, horizon, recipe)?;
     std::fs::create_dir_all(out)

@@ -3,8 +3,9 @@
 use anyhow::{Context, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{EvaluateArgs, setting, shown};
+use super::{EvaluateArgs, shown};
 use crate::cli::connect::{block_on, explain};
+use crate::cli::setting;
 use crate::wire::v1;
 use crate::wire::v1::evaluate_recipe_response::Result as Step;
 use crate::wire::v1::model_service_client::ModelServiceClient;

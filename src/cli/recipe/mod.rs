@@ -1,14 +1,14 @@
 //! `carteira recipe`: how a portfolio is scored, with other numbers, and what that is worth.
 
 mod evaluated;
-mod setting;
+mod set;
 mod shown;
 
 use clap::Subcommand;
 
 use super::connect::PortfolioArgs;
 use super::output::Output;
-use setting::Setting;
+use super::setting::Setting;
 
 /// Show, set or try the recipe of a portfolio.
 #[derive(Debug, clap::Args)]
@@ -73,7 +73,7 @@ struct EvaluateArgs {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.command {
         Command::Show(args) => shown::show(args),
-        Command::Set(args) => setting::set(args),
+        Command::Set(args) => set::set(args),
         Command::Evaluate(args) => evaluated::evaluate(args),
     }
 }

@@ -11,6 +11,7 @@ use super::cut::{bought_within, matrix_before};
 use super::evidence::{self, Evidence, Lens, Scene, damped, not_bought};
 use super::history::{Past, Span};
 use super::items::{Items, Weights};
+use super::recipe::AdoptionRecipe;
 use super::signals::{self, SIGNALS};
 use super::ticket;
 
@@ -52,13 +53,14 @@ impl Learnt {
         }
     }
 
-    pub(super) fn lens(&self) -> Lens<'_> {
+    pub(super) fn lens<'a>(&'a self, recipe: &'a AdoptionRecipe) -> Lens<'a> {
         Lens {
             past: &self.past,
             items_bought: &self.items_bought,
             items_amount: &self.items_amount,
             as_of: self.as_of,
             span: self.span,
+            recipe,
             neighbours: self.neighbours,
         }
     }
@@ -83,7 +85,7 @@ impl Lessons {
     /// Adds what one earlier day teaches: features from before `cut`, labels from the horizon after
     /// it. Keeps all adoptions and, of the rest, an even sample so that about `most` rows result.
     pub(super) fn add(&mut self, log: &PurchaseLog, book: &Book<'_>, cut: Day, span: Span) {
-        let sample_pairs = book.recipe.adoption.sample_pairs;
+        let recipe = &book.recipe.adoption;
         let matrix = matrix_before(log, cut, span.period_days);
         let statistics = Statistics::of(&matrix);
         let cosine = CosineIndex::of(&matrix, &statistics);
@@ -95,11 +97,11 @@ impl Lessons {
             },
             cosine: &cosine,
         };
-        let learnt = Learnt::of(&scene, Past::of(log, cut, span), cut, span);
+        let learnt = Learnt::of(&scene, Past::of(log, cut, span, recipe), cut, span);
         let active = evidence::clients(&matrix).filter(|&client| !matrix.row(client).is_empty());
         let active: Vec<ClientNo> = active.collect();
         let pairs = active.len() * matrix.products() - matrix.tickets();
-        let kept = (sample_pairs as f64 / pairs.max(1) as f64).min(1.0);
+        let kept = (recipe.sample_pairs as f64 / pairs.max(1) as f64).min(1.0);
         let lessons: Vec<Self> = active
             .par_iter()
             .map_init(Evidence::default, |evidence, &client| {
@@ -140,7 +142,7 @@ fn of_client(
 ) -> Lessons {
     let matrix: &TicketMatrix = scene.book.matrix;
     let subject = Subject::existing(matrix, scene.book.profiles, client);
-    evidence.gather(scene, &learnt.lens(), &subject);
+    evidence.gather(scene, &learnt.lens(&scene.book.recipe.adoption), &subject);
     let after = bought_within(log, client, learnt.as_of, learnt.span);
     let mut after = after.iter().peekable();
     let mut lessons = Lessons::default();

@@ -7,15 +7,7 @@ use crate::recommend::Book;
 
 use super::history::{ClientPast, Past, ProductPast, Span};
 use super::items::Items;
-
-/// Pseudo-tickets that draw a client's size towards 0.
-pub(super) const SIZE_PSEUDO_TICKETS: f64 = 3.0;
-/// Neighbours of average weight and no residual, in a neighbourhood's residual.
-const RESIDUAL_PSEUDO_NEIGHBOURS: f64 = 3.0;
-/// Similarity of a pseudo-neighbour that takes up at the product's own rate.
-const TAKE_UP_PSEUDO: f64 = 0.5;
-/// Similarity of a pseudo-neighbour that buys as the population does.
-const SHARE_PSEUDO: f64 = 1.0;
+use super::recipe::AdoptionRecipe;
 
 /// What a subject is scored in: one state of a book, and the weights of its tickets.
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +64,17 @@ pub(super) struct Evidence {
     /// Neighbours found, and the sum of their similarities.
     pub(super) neighbours: u32,
     weight: f64,
+    pseudo: Pseudo,
     scores: Vec<f32>,
     search: CosineSearch,
+}
+
+/// What every neighbourhood starts with, as if it had been heard: see the recipe.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pseudo {
+    share: f64,
+    take_up: f64,
+    neighbours: f64,
 }
 
 /// What a subject is compared with, besides the scene.
@@ -84,6 +85,7 @@ pub(super) struct Lens<'a> {
     pub(super) items_amount: &'a Items,
     pub(super) as_of: Day,
     pub(super) span: Span,
+    pub(super) recipe: &'a AdoptionRecipe,
     pub(super) neighbours: usize,
 }
 
@@ -98,7 +100,13 @@ impl Evidence {
         self.heard.resize(products, Heard::default());
         self.client = lens.past.client(subject.client);
         self.history = lens.past.horizons;
-        self.size = size(scene.book.statistics, subject.cells);
+        let pseudo_tickets = lens.recipe.size_pseudo_tickets;
+        self.size = size(scene.book.statistics, subject.cells, pseudo_tickets);
+        self.pseudo = Pseudo {
+            share: lens.recipe.share_pseudo,
+            take_up: lens.recipe.take_up_pseudo,
+            neighbours: lens.recipe.residual_pseudo_neighbours,
+        };
         self.products = subject.cells.len() as f64;
         let mut search = std::mem::take(&mut self.search);
         let near = scene
@@ -120,7 +128,7 @@ impl Evidence {
                 .book
                 .statistics
                 .client(near.client)
-                .size(SIZE_PSEUDO_TICKETS);
+                .size(lens.recipe.size_pseudo_tickets);
         for cell in scene.book.matrix.row(near.client) {
             let recent = lens.recency(cell);
             let residual = scene.book.statistics.residual(cell.product, cell.ticket) - usual;
@@ -167,18 +175,19 @@ impl Evidence {
 
     /// The neighbourhood's shares of a product.
     pub(super) fn shares(&self, heard: &Heard, product: &ProductPast) -> Shares {
-        let average = self.average_weight();
+        let pseudo = &self.pseudo;
+        let latest = pseudo.share * self.average_weight().max(1e-6);
         let share = |sum: f64, pseudo: f64, population: f64| {
             (sum + pseudo * population) / (self.weight + pseudo).max(1e-9)
         };
         let rate = |fresh: f64, usual: f64| {
             let at_risk = (self.weight - (heard.ever - fresh)).max(0.0);
-            (fresh + TAKE_UP_PSEUDO * usual) / (at_risk + TAKE_UP_PSEUDO)
+            (fresh + pseudo.take_up * usual) / (at_risk + pseudo.take_up)
         };
         Shares {
-            ever: share(heard.ever, SHARE_PSEUDO, product.population),
-            recent: share(heard.recent, SHARE_PSEUDO, product.population_recent),
-            latest: share(heard.latest, average.max(1e-6), product.population_latest),
+            ever: share(heard.ever, pseudo.share, product.population),
+            recent: share(heard.recent, pseudo.share, product.population_recent),
+            latest: share(heard.latest, latest, product.population_latest),
             take_up: rate(heard.fresh, product.take_up[0]),
             take_up_half: rate(heard.fresh_half, product.take_up[1]),
         }
@@ -186,12 +195,13 @@ impl Evidence {
 
     /// The neighbourhood's mean log residual of a product's tickets, beyond its clients' sizes.
     pub(super) fn residual(&self, heard: &Heard) -> f64 {
-        heard.residual / (heard.ever + RESIDUAL_PSEUDO_NEIGHBOURS * self.average_weight()).max(1e-9)
+        let weight = heard.ever + self.pseudo.neighbours * self.average_weight();
+        heard.residual / weight.max(1e-9)
     }
 
     /// The same of the first tickets of those that took it up within the last horizon.
     pub(super) fn first_residual(&self, heard: &Heard) -> f64 {
-        let weight = heard.first_weight + RESIDUAL_PSEUDO_NEIGHBOURS * self.average_weight();
+        let weight = heard.first_weight + self.pseudo.neighbours * self.average_weight();
         heard.first_residual / weight.max(1e-9)
     }
 
@@ -214,11 +224,11 @@ impl Lens<'_> {
 }
 
 /// Mean log residual of the tickets of products that have a median, drawn towards 0.
-fn size(statistics: &Statistics, cells: &[Cell]) -> f64 {
+fn size(statistics: &Statistics, cells: &[Cell], pseudo_tickets: f64) -> f64 {
     let known = |cell: &&Cell| statistics.product(cell.product).buyers > 0;
     let residual = |cell: &Cell| statistics.residual(cell.product, cell.ticket);
     let count = cells.iter().filter(known).count() as f64;
-    cells.iter().filter(known).map(residual).sum::<f64>() / (count + SIZE_PSEUDO_TICKETS)
+    cells.iter().filter(known).map(residual).sum::<f64>() / (count + pseudo_tickets)
 }
 
 /// `ln(1 + ticket / median)`.

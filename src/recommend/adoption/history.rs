@@ -1,15 +1,12 @@
 //! What time tells of a portfolio on one day: who took up what lately, how often, for how much.
 
 use super::cut::{Bought, NOTHING_MINOR, before, bought_before};
+use super::recipe::AdoptionRecipe;
 use crate::domain::{ClientNo, Day, ProductNo};
 use crate::matrix::{PurchaseLog, TicketMatrix};
 
 /// Windows over which take-up is counted, as parts of the horizon.
 pub(super) const WINDOWS: [f64; 4] = [1.0, 2.0, 4.0, 8.0];
-/// Clients at the average rate that every product's take-up starts with.
-const HAZARD_PSEUDO_CLIENTS: f64 = 20.0;
-/// Buyers at the product's usual ticket that the tickets of first-time buyers start with.
-const TICKET_PSEUDO_BUYERS: f64 = 5.0;
 /// Mean of a first ticket over its median, of the pseudo-buyers of a product.
 const USUAL_MEAN_OVER_MEDIAN: f64 = 1.4;
 
@@ -26,6 +23,20 @@ impl Span {
     /// H in days, at least one.
     pub(super) fn days(self) -> f64 {
         f64::from(self.horizon_days.max(1))
+    }
+
+    /// The horizon that a history can teach: as much of this one as leaves `parts` of it in all,
+    /// or the features of the back-test would be those of a book that has hardly begun.
+    pub(super) fn taught(self, log: &PurchaseLog, as_of: Day, parts: f64) -> Self {
+        let Some((first, _)) = log.days().filter(|days| days.0 < as_of) else {
+            return self;
+        };
+        let history = f64::from(as_of.epoch_days() - first.epoch_days());
+        let most = (history / parts).round().max(1.0) as u32;
+        Self {
+            horizon_days: self.horizon_days.min(most),
+            ..self
+        }
     }
 
     /// Periods in the horizon.
@@ -96,7 +107,7 @@ pub(super) struct Past {
 
 impl Past {
     /// Reads the purchases before `as_of`. Cost: the purchases, a few times.
-    pub(super) fn of(log: &PurchaseLog, as_of: Day, span: Span) -> Self {
+    pub(super) fn of(log: &PurchaseLog, as_of: Day, span: Span, recipe: &AdoptionRecipe) -> Self {
         let horizon = f64::from(span.horizon_days.max(1));
         let Some((first_day, _)) = log.days().filter(|days| days.0 < as_of) else {
             return Self::default();
@@ -109,10 +120,11 @@ impl Past {
             horizons: history_days / horizon,
             ..Self::default()
         };
-        past.count_products(&bought, as_of, horizon, log.clients());
+        let pseudo_clients = recipe.take_up_pseudo_clients;
+        past.count_products(&bought, as_of, horizon, log.clients(), pseudo_clients);
         let amounts = past.weigh_purchases(log, as_of, span);
         past.frequencies(&bought, &amounts, history_days / horizon);
-        past.price_first_tickets(&bought, as_of, span);
+        past.price_first_tickets(&bought, as_of, span, recipe.first_pseudo_buyers);
         past.count_clients(log, as_of, horizon, history_days);
         past.count_fresh(&bought, as_of, span, log.clients());
         past.size_purchases(&amounts);
@@ -166,7 +178,14 @@ impl Past {
         }
     }
 
-    fn count_products(&mut self, bought: &[Bought], as_of: Day, horizon: f64, clients: usize) {
+    fn count_products(
+        &mut self,
+        bought: &[Bought],
+        as_of: Day,
+        horizon: f64,
+        clients: usize,
+        pseudo_clients: f64,
+    ) {
         let products = self.products.len();
         let all = clients as f64;
         for (window, part) in WINDOWS.iter().enumerate() {
@@ -184,8 +203,8 @@ impl Past {
             let at_risk = (all * products as f64 - old.iter().sum::<f64>()).max(1.0);
             let mean = new.iter().sum::<f64>() / at_risk;
             for (product, past) in self.products.iter_mut().enumerate() {
-                past.take_up[window] = (new[product] + HAZARD_PSEUDO_CLIENTS * mean)
-                    / (all - old[product] + HAZARD_PSEUDO_CLIENTS);
+                past.take_up[window] =
+                    (new[product] + pseudo_clients * mean) / (all - old[product] + pseudo_clients);
             }
         }
         for pair in bought {
@@ -240,7 +259,13 @@ impl Past {
         }
     }
 
-    fn price_first_tickets(&mut self, bought: &[Bought], as_of: Day, span: Span) {
+    fn price_first_tickets(
+        &mut self,
+        bought: &[Bought],
+        as_of: Day,
+        span: Span,
+        pseudo_buyers: f64,
+    ) {
         let products = self.products.len();
         let mut all = vec![Vec::new(); products];
         let mut first = vec![Vec::new(); products];
@@ -258,11 +283,11 @@ impl Past {
             let usual = median(all).unwrap_or(past.ln_purchase);
             let count = first.len() as f64;
             let middle = median(first).unwrap_or(usual);
-            let weight = count + TICKET_PSEUDO_BUYERS;
-            past.ln_first = (count * middle + TICKET_PSEUDO_BUYERS * usual) / weight;
+            let weight = count + pseudo_buyers;
+            past.ln_first = (count * middle + pseudo_buyers * usual) / weight;
             let pseudo = past.ln_first.exp() * USUAL_MEAN_OVER_MEDIAN;
             let sum: f64 = first.iter().map(|ln| ln.exp()).sum();
-            past.ln_first_mean = ((sum + TICKET_PSEUDO_BUYERS * pseudo) / weight).ln();
+            past.ln_first_mean = ((sum + pseudo_buyers * pseudo) / weight).ln();
         }
     }
 

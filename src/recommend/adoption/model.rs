@@ -82,7 +82,9 @@ impl AdoptionModel {
     ///
     /// `log` holds the dated purchases that the scene's matrix was made of, before `as_of`; empty
     /// where tickets have no dates. Labels are made by time: what is known a horizon before
-    /// `as_of` against what was taken up since; with few adoptions also half a horizon earlier.
+    /// `as_of` against what was taken up since; with few adoptions also half a horizon earlier. A
+    /// history of under `adoption.history_parts` horizons teaches a shorter one, whose odds are then
+    /// stretched to the horizon asked for.
     /// `progress` is told the share that is done and may break. Cost: for each cut and once more
     /// an item inverse (`products^3` up to the dense limit) and one pass over all clients as in
     /// [`AdoptionModel::score`], then some passes over the sampled pairs.
@@ -99,6 +101,8 @@ impl AdoptionModel {
         };
         step(0.0)?;
         let recipe = &scene.book.recipe.adoption;
+        let asked = span;
+        let span = asked.taught(log, as_of, recipe.history_parts);
         let mut lessons = Lessons::default();
         let mut cuts = 0;
         for halves in [2, 3] {
@@ -112,12 +116,19 @@ impl AdoptionModel {
                 step(0.2 * cuts as f64)?;
             }
         }
-        let fitted = Propensity::fit(&lessons, recipe);
+        let mut fitted = Propensity::fit(&lessons, recipe);
         step(0.7)?;
-        let ticket = fitted.as_ref().and_then(|fitted| {
+        let mut ticket = fitted.as_ref().and_then(|fitted| {
             lessons.write_log_odds(fitted);
             TicketModel::fit(&lessons.ticket_values, &lessons.tickets)
         });
+        let stretch = recipe.stretch_exponent * (asked.days() / span.days()).ln();
+        if let Some(propensity) = &mut fitted {
+            propensity.line.intercept += stretch;
+        }
+        if let Some(ticket) = &mut ticket {
+            ticket.stretch(stretch);
+        }
         let statistics = scene.book.statistics;
         let propensity = fitted.unwrap_or_else(|| Propensity::prior(recipe.prior_conversion));
         let ticket = ticket.unwrap_or_else(|| {
@@ -125,7 +136,7 @@ impl AdoptionModel {
             TicketModel::prior(!log.is_empty(), exponent, statistics.spread())
         });
         step(0.8)?;
-        let mut past = Past::of(log, as_of, span);
+        let mut past = Past::of(log, as_of, span, recipe);
         if log.is_empty() {
             past = Past::undated(scene.book.matrix);
         }
@@ -168,7 +179,11 @@ impl AdoptionModel {
         scratch: &mut AdoptionScratch,
     ) -> Vec<Adoption> {
         let AdoptionScratch { evidence, values } = scratch;
-        evidence.gather(scene, &self.learnt.lens(), subject);
+        evidence.gather(
+            scene,
+            &self.learnt.lens(&scene.book.recipe.adoption),
+            subject,
+        );
         if evidence.neighbours == 0 && subject.cells.is_empty() {
             return Vec::new();
         }

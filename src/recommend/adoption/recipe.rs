@@ -15,6 +15,10 @@ pub struct AdoptionRecipe {
     pub least_adoptions: usize,
     /// Adoptions under which a second, earlier back-test is added.
     pub one_cut_from: usize,
+    /// A history of fewer horizons than this teaches a shorter one.
+    pub history_parts: f64,
+    /// With which power of its length a horizon brings adoptions, and tickets per period shrink.
+    pub stretch_exponent: f64,
     /// Rows of prior per standardised coefficient.
     pub ridge: f64,
     /// The same for the slowing of take-up with the length of the history.
@@ -29,6 +33,18 @@ pub struct AdoptionRecipe {
     pub large_catalogue: usize,
     /// Products up to which item evidence is a dense inverse.
     pub dense_products: usize,
+    /// Similarity of a pseudo-neighbour that buys as the population does.
+    pub share_pseudo: f64,
+    /// Similarity of a pseudo-neighbour that takes up at the product's own rate.
+    pub take_up_pseudo: f64,
+    /// Clients at the average rate that every product's take-up starts with.
+    pub take_up_pseudo_clients: f64,
+    /// Pseudo-tickets that draw a client's size towards 0.
+    pub size_pseudo_tickets: f64,
+    /// Neighbours of average weight and no residual, in a neighbourhood's residual.
+    pub residual_pseudo_neighbours: f64,
+    /// Buyers at the product's usual ticket that the tickets of first-time buyers start with.
+    pub first_pseudo_buyers: f64,
     /// Odds of adoption over odds of a neighbour's buying, where there is nothing to calibrate on.
     pub prior_conversion: f64,
 }
@@ -41,6 +57,8 @@ impl AdoptionRecipe {
             few_clients: parameters.count("adoption.few_clients")?,
             least_adoptions: parameters.count("adoption.least_adoptions")?,
             one_cut_from: parameters.count("adoption.one_cut_from")?,
+            history_parts: parameters.value("adoption.history_parts")?,
+            stretch_exponent: parameters.value("adoption.stretch_exponent")?,
             ridge: parameters.value("adoption.ridge")?,
             history_ridge: parameters.value("adoption.history_ridge")?,
             sample_pairs: parameters.count("adoption.sample_pairs")?,
@@ -48,6 +66,12 @@ impl AdoptionRecipe {
             items_ridge_large: parameters.value("adoption.items_ridge_large")?,
             large_catalogue: parameters.count("adoption.large_catalogue")?,
             dense_products: parameters.count("adoption.dense_products")?,
+            share_pseudo: parameters.value("adoption.share_pseudo")?,
+            take_up_pseudo: parameters.value("adoption.take_up_pseudo")?,
+            take_up_pseudo_clients: parameters.value("adoption.take_up_pseudo_clients")?,
+            size_pseudo_tickets: parameters.value("adoption.size_pseudo_tickets")?,
+            residual_pseudo_neighbours: parameters.value("adoption.residual_pseudo_neighbours")?,
+            first_pseudo_buyers: parameters.value("adoption.first_pseudo_buyers")?,
             prior_conversion: parameters.value("adoption.prior_conversion")?,
         })
     }

@@ -173,6 +173,17 @@ impl TicketModel {
         })
     }
 
+    /// Makes tickets of a longer horizon, over which the log odds have risen by `stretch`: what is
+    /// bought hardly repeats within it, so a ticket per period falls by as much as the odds rise.
+    pub(super) fn stretch(&mut self, stretch: f64) {
+        let terms = self.terms.iter().zip(&self.line.coefficients);
+        let of_odds: f64 = terms
+            .filter(|(at, _)| **at == LOG_ODDS_AT)
+            .map(|(_, coefficient)| coefficient)
+            .sum();
+        self.line.intercept -= stretch * (1.0 + of_odds);
+    }
+
     /// The middle ticket, from the values of [`ALL`].
     pub(super) fn middle(&self, values: &[f64; TERMS]) -> f64 {
         let terms = self.line.coefficients.iter().zip(&self.terms);

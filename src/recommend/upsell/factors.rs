@@ -6,16 +6,19 @@
 //! Fitted by expectation maximisation over the tickets there are: Rubin & Thayer, *EM algorithms
 //! for ML factor analysis*, Psychometrika 1982; gaps as in Tipping & Bishop, *Probabilistic
 //! principal component analysis*, JRSS B 1999. Loadings are drawn to their mean over products and
-//! intercepts to their prior, so that rare products borrow from all.
+//! intercepts to their prior, so that rare products borrow from all. What is expected of a client's
+//! strengths before any ticket is read follows its breadth, the logarithm of how many products it
+//! buys: who buys few things mostly buys little of each.
 
 use rayon::prelude::*;
 
+use super::regression::{Regression, invert};
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, Statistics, TicketMatrix};
 
 /// The most factors a model may have.
 pub const MOST_FACTORS: usize = 8;
-const MOST_FACTORS_AND_ONE: usize = MOST_FACTORS + 1;
+pub(super) const MOST_FACTORS_AND_ONE: usize = MOST_FACTORS + 1;
 /// Rounds of expectation maximisation; the held-out loss is flat from about 15.
 const ROUNDS: usize = 25;
 /// Tickets' worth of the book's noise that each product's own is mixed with.
@@ -26,7 +29,7 @@ const LEAST_NOISE: f64 = 1e-6;
 /// How strongly a model is held back.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FactorRule {
-    /// Factors, 1 to [`MOST_FACTORS`].
+    /// Factors, up to [`MOST_FACTORS`]; with none a product's level is its intercept.
     pub rank: usize,
     /// Pseudo-tickets that draw a product's loadings to the mean loadings.
     pub ridge: f64,
@@ -42,15 +45,19 @@ pub struct Factors {
     loadings: Vec<f64>,
     intercepts: Vec<f64>,
     noise: Vec<f64>,
+    /// What one unit of breadth adds to each strength.
+    breadth: [f64; MOST_FACTORS],
+    /// Mean breadth of the clients that buy anything.
+    usual_breadth: f64,
 }
 
 /// A client's strengths and how well they are known, given all its tickets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strengths {
     rank: usize,
-    mean: [f64; MOST_FACTORS],
+    pub(super) mean: [f64; MOST_FACTORS],
     /// The covariance, rank × rank, row by row.
-    covariance: [f64; MOST_FACTORS * MOST_FACTORS],
+    pub(super) covariance: [f64; MOST_FACTORS * MOST_FACTORS],
 }
 
 /// What is expected of one log residual.
@@ -63,7 +70,8 @@ pub struct Expectation {
 }
 
 impl Factors {
-    /// Fits a model. `priors` holds one prior intercept a product.
+    /// Fits a model. `priors` holds one prior intercept a product; `breadth_pseudo_clients` hold the
+    /// weight of breadth near 0.
     ///
     /// Cost: 25 rounds of tickets × rank². The order of summation is that of clients, whatever
     /// the number of threads, on a matrix without overlay.
@@ -72,8 +80,9 @@ impl Factors {
         statistics: &Statistics,
         priors: &[f64],
         rule: FactorRule,
+        breadth_pseudo_clients: f64,
     ) -> Self {
-        let rank = rule.rank.clamp(1, MOST_FACTORS);
+        let rank = rule.rank.min(MOST_FACTORS);
         let products = matrix.products();
         let variance = (statistics.spread() / 2.0).max(LEAST_NOISE);
         let mut model = Self {
@@ -86,10 +95,12 @@ impl Factors {
                 .collect(),
             intercepts: priors.to_vec(),
             noise: vec![variance * 0.7; products],
+            breadth: [0.0; MOST_FACTORS],
+            usual_breadth: usual_breadth(matrix),
         };
         model.intercepts.resize(products, 0.0);
         for _ in 0..ROUNDS {
-            model.improve(matrix, statistics, priors, rule);
+            model.improve(matrix, statistics, priors, rule, breadth_pseudo_clients);
         }
         model
     }
@@ -101,15 +112,17 @@ impl Factors {
         statistics: &Statistics,
         priors: &[f64],
         rule: FactorRule,
+        breadth_pseudo_clients: f64,
     ) {
         let rank = self.rank;
         let strengths: Vec<Strengths> = (0..matrix.clients() as u32)
             .into_par_iter()
             .map(|client| self.strengths(statistics, matrix.row(ClientNo(client))))
             .collect();
+        self.weigh_breadth(matrix, &strengths, breadth_pseudo_clients);
         let products = matrix.products();
         let mut mean = [0.0; MOST_FACTORS];
-        for loadings in self.loadings.chunks_exact(rank) {
+        for loadings in self.loadings.chunks_exact(rank.max(1)) {
             for (sum, loading) in mean.iter_mut().zip(loadings) {
                 *sum += loading / products as f64;
             }
@@ -149,11 +162,34 @@ impl Factors {
         }
     }
 
+    /// The regression of all clients' strengths on their breadth.
+    fn weigh_breadth(&mut self, matrix: &TicketMatrix, all: &[Strengths], pseudo_clients: f64) {
+        let mut sums = [0.0; MOST_FACTORS];
+        let mut squares = pseudo_clients;
+        for (client, strengths) in all.iter().enumerate() {
+            let breadth = self.breadth(matrix.row(ClientNo(client as u32)));
+            squares += breadth * breadth;
+            for (sum, mean) in sums.iter_mut().zip(strengths.mean) {
+                *sum += breadth * mean;
+            }
+        }
+        self.breadth = sums.map(|sum| sum / squares.max(1e-9));
+    }
+
+    /// How much broader than usual a client buys; 0 for one that is known by no ticket at all.
+    fn breadth(&self, row: &[Cell]) -> f64 {
+        match row.len() {
+            0 => 0.0,
+            products => (products as f64).ln() - self.usual_breadth,
+        }
+    }
+
     /// The strengths of whoever has these tickets. Cost: tickets × rank².
     pub fn strengths(&self, statistics: &Statistics, row: &[Cell]) -> Strengths {
         let rank = self.rank;
         let mut precision = [0.0; MOST_FACTORS * MOST_FACTORS];
-        let mut pull = [0.0; MOST_FACTORS];
+        let breadth = self.breadth(row);
+        let mut pull = self.breadth.map(|by| by * breadth);
         for factor in 0..rank {
             precision[factor * rank + factor] = 1.0;
         }
@@ -234,6 +270,16 @@ impl Factors {
     }
 }
 
+fn usual_breadth(matrix: &TicketMatrix) -> f64 {
+    let rows = (0..matrix.clients() as u32).map(|client| matrix.row(ClientNo(client)).len());
+    let (count, sum) = rows
+        .filter(|products| *products > 0)
+        .fold((0.0_f64, 0.0), |(count, sum), products| {
+            (count + 1.0, sum + (products as f64).ln())
+        });
+    sum / count.max(1.0)
+}
+
 /// Numbers in a client's packed strengths: the mean, then the covariance's lower triangle.
 pub fn packed_len(rank: usize) -> usize {
     rank + rank * (rank + 1) / 2
@@ -251,134 +297,7 @@ impl Strengths {
     }
 }
 
-/// One product's ridge regression of log residuals on strengths and a constant.
-struct Regression {
-    width: usize,
-    normal: [f64; MOST_FACTORS_AND_ONE * MOST_FACTORS_AND_ONE],
-    right: [f64; MOST_FACTORS_AND_ONE],
-    solution: [f64; MOST_FACTORS_AND_ONE],
-    tickets: f64,
-    squares: f64,
-}
-
-impl Regression {
-    fn start(mean: &[f64], prior: f64, rule: FactorRule) -> Self {
-        let width = mean.len() + 1;
-        let mut sums = Self {
-            width,
-            normal: [0.0; MOST_FACTORS_AND_ONE * MOST_FACTORS_AND_ONE],
-            right: [0.0; MOST_FACTORS_AND_ONE],
-            solution: [0.0; MOST_FACTORS_AND_ONE],
-            tickets: 0.0,
-            squares: 0.0,
-        };
-        // A trace of both ridges stays whatever the rule says, so that the system has one solution.
-        let (ridge, intercept_ridge) = (rule.ridge.max(1e-3), rule.intercept_ridge.max(1e-3));
-        for (factor, mean) in mean.iter().enumerate() {
-            sums.normal[factor * width + factor] = ridge;
-            sums.right[factor] = ridge * mean;
-        }
-        sums.normal[width * width - 1] = intercept_ridge;
-        sums.right[width - 1] = intercept_ridge * prior;
-        sums
-    }
-
-    fn add(&mut self, residual: f64, strengths: &Strengths) {
-        let (width, rank) = (self.width, self.width - 1);
-        for i in 0..rank {
-            for j in 0..=i {
-                self.normal[i * width + j] +=
-                    strengths.covariance[i * rank + j] + strengths.mean[i] * strengths.mean[j];
-            }
-            self.right[i] += strengths.mean[i] * residual;
-            self.normal[rank * width + i] += strengths.mean[i];
-        }
-        self.normal[rank * width + rank] += 1.0;
-        self.right[rank] += residual;
-        self.tickets += 1.0;
-    }
-
-    fn solve(&mut self, rank: usize) {
-        let width = rank + 1;
-        let mut packed = [0.0; MOST_FACTORS_AND_ONE * MOST_FACTORS_AND_ONE];
-        packed[..width * width].copy_from_slice(&self.normal[..width * width]);
-        let inverse = invert(&mut packed, width);
-        for i in 0..width {
-            self.solution[i] = (0..width)
-                .map(|j| inverse[i * width + j] * self.right[j])
-                .sum();
-        }
-    }
-
-    /// Adds the expected squared error of one ticket under the solution.
-    fn judge(&mut self, residual: f64, strengths: &Strengths) {
-        let rank = self.width - 1;
-        let mut error = residual - self.solution[rank];
-        let mut unknown = 0.0;
-        for i in 0..rank {
-            error -= self.solution[i] * strengths.mean[i];
-            let row = &strengths.covariance[i * rank..(i + 1) * rank];
-            let dot: f64 = row.iter().zip(&self.solution).map(|(s, l)| s * l).sum();
-            unknown += self.solution[i] * dot;
-        }
-        self.squares += error * error + unknown.max(0.0);
-    }
-}
-
-/// The inverse of a symmetric positive definite matrix, of which the lower triangle is read
-/// (`n × n`, row by row, at the start of the array), by Cholesky's method. The input is used up.
-fn invert<const SIZE: usize>(matrix: &mut [f64; SIZE], n: usize) -> [f64; SIZE] {
-    debug_assert!(n * n <= SIZE);
-    for i in 0..n {
-        for j in 0..=i {
-            let dot: f64 = (0..j).map(|k| matrix[i * n + k] * matrix[j * n + k]).sum();
-            let rest = matrix[i * n + j] - dot;
-            matrix[i * n + j] = if i == j {
-                rest.max(1e-12).sqrt()
-            } else {
-                rest / matrix[j * n + j]
-            };
-        }
-    }
-    let mut inverse = [0.0; SIZE];
-    let mut column = [0.0; MOST_FACTORS_AND_ONE];
-    for unit in 0..n {
-        for i in 0..n {
-            let dot: f64 = (unit.min(i)..i)
-                .map(|k| matrix[i * n + k] * column[k])
-                .sum();
-            column[i] = (f64::from(u8::from(i == unit)) - dot) / matrix[i * n + i];
-        }
-        for i in (0..n).rev() {
-            let dot: f64 = (i + 1..n).map(|k| matrix[k * n + i] * column[k]).sum();
-            column[i] = (column[i] - dot) / matrix[i * n + i];
-            inverse[i * n + unit] = column[i];
-        }
-    }
-    inverse
-}
-
 /// A number from -1 to 1 that looks random and is always the same for `seed` (splitmix64).
 fn scatter(seed: u64) -> f64 {
     (super::mix(seed) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_inverse_times_its_matrix_is_the_identity() {
-        let original = [4.0, 1.0, 0.5, 1.0, 3.0, 0.2, 0.5, 0.2, 2.0];
-        let mut used = original;
-        let inverse = invert(&mut used, 3);
-        for i in 0..3 {
-            for j in 0..3 {
-                let dot: f64 = (0..3)
-                    .map(|k| original[i * 3 + k] * inverse[k * 3 + j])
-                    .sum();
-                assert!((dot - f64::from(u8::from(i == j))).abs() < 1e-12);
-            }
-        }
-    }
 }

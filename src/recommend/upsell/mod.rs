@@ -3,7 +3,8 @@
 //! For a judged product `p` and a client `c`:
 //!
 //! 1. **Level.** `ln m(p)`, the product's median ticket, plus what the client's other tickets say
-//!    ([`Factors`]: size first, then lines of business), with its standard deviation.
+//!    ([`Factors`]: size first, then lines of business) and how many there are, with its standard
+//!    deviation.
 //! 2. **Neighbours.** The `k` nearest buyers of `p` by squared differences of log tickets over the
 //!    products that both buy, and by attributes where the data shows that these help.
 //! 3. **Quantiles.** Each neighbour's ticket says how far, in its own deviations, it stands from
@@ -17,16 +18,21 @@
 //! high conditional quantile is that of Perlich, Rosset, Lawrence, Zadrozny, *High-quantile
 //! modeling for customer wallet estimation*, KDD 2007.
 
+mod choice;
 mod estimate;
 mod factors;
 mod fit;
+mod held_out;
+mod prices;
+mod regression;
 mod strengths;
 #[cfg(test)]
 mod tests;
 
+pub use choice::Choice;
 pub use estimate::{Evidence, LEVELS, Scratch, TicketEstimate};
 pub use factors::{Expectation, FactorRule, Factors, MOST_FACTORS};
-pub use fit::{Choice, UpsellModel};
+pub use fit::UpsellModel;
 
 pub(crate) use estimate::MOST_LN;
 

@@ -255,7 +255,7 @@ fn a_receipt_makes_the_published_tickets_again() {
     let model = UpsellModel::fit(&book);
     let digits = recipe.offer.significant_digits;
     let mut scratch = Scratch::default();
-    for client in (0..300).step_by(7) {
+    for client in (0..300).step_by(5) {
         let subject = Subject::existing(&rows, &profiles, ClientNo(client));
         model.begin(&book, &subject, &mut scratch);
         for product in (0..20).map(ProductNo) {

@@ -1,0 +1,108 @@
+//! What is left to the data: the form of the factor model, and what an estimate is mixed of.
+
+use super::factors::FactorRule;
+use crate::recommend::Book;
+
+/// What the data chose.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// The factor model.
+    pub factors: FactorRule,
+    /// Nearest buyers that are kept.
+    pub neighbours: usize,
+    /// Weight of all buyers of the product, in average neighbours.
+    pub product_weight: f64,
+    /// Weight of the whole book, in average neighbours.
+    pub book_weight: f64,
+    /// Weight of all attributes in the distance, in shared products.
+    pub attribute_weight: f64,
+}
+
+/// Variants of the factor model, from the simplest on; the simplest is where a choice starts.
+pub(super) const FACTOR_RULES: [FactorRule; 5] = [
+    FactorRule {
+        rank: 1,
+        ridge: 150.0,
+        intercept_ridge: 10.0,
+    },
+    FactorRule {
+        rank: 4,
+        ridge: 10.0,
+        intercept_ridge: 0.0,
+    },
+    FactorRule {
+        rank: 8,
+        ridge: 40.0,
+        intercept_ridge: 1.0,
+    },
+    FactorRule {
+        rank: 8,
+        ridge: 120.0,
+        intercept_ridge: 4.0,
+    },
+    FactorRule {
+        rank: 8,
+        ridge: 400.0,
+        intercept_ridge: 12.0,
+    },
+];
+
+impl Choice {
+    pub(super) fn simplest(book: &Book<'_>) -> Self {
+        let upsell = &book.recipe.upsell;
+        let small = book.matrix.products() < upsell.small_catalogue;
+        Self {
+            factors: FactorRule {
+                rank: upsell.most_factors.min(1),
+                ridge: 150.0,
+                intercept_ridge: 0.0,
+            },
+            neighbours: if small {
+                upsell.neighbours_small_catalogue
+            } else {
+                upsell.neighbours
+            },
+            product_weight: upsell.pseudo_weight,
+            book_weight: upsell.pseudo_weight,
+            attribute_weight: 0.0,
+        }
+    }
+
+    /// Changes to try one after the other, each to what the ones before it left.
+    pub(super) fn variants(book: &Book<'_>) -> Vec<Box<dyn Fn(Self) -> Self + Sync>> {
+        let mut variants: Vec<Box<dyn Fn(Self) -> Self + Sync>> = vec![
+            Box::new(|choice| Self {
+                neighbours: choice.neighbours * 2,
+                ..choice
+            }),
+            Box::new(|choice| Self {
+                product_weight: choice.product_weight * 3.0,
+                ..choice
+            }),
+            Box::new(|choice| Self {
+                product_weight: 0.0,
+                ..choice
+            }),
+            Box::new(|choice| Self {
+                book_weight: choice.book_weight * 3.0,
+                ..choice
+            }),
+        ];
+        let weight = book.recipe.upsell.attribute_weight;
+        if book.profiles.attributes() > 0 && weight > 0.0 {
+            for weight in [weight, 10.0 * weight] {
+                variants.push(Box::new(move |choice| Self {
+                    attribute_weight: weight,
+                    ..choice
+                }));
+            }
+            // Neighbours of the same kind say more when fewer strangers are mixed in.
+            variants.push(Box::new(|choice| Self {
+                product_weight: choice.product_weight / 4.0,
+                book_weight: choice.book_weight / 4.0,
+                ..choice
+            }));
+        }
+        variants
+    }
+}
