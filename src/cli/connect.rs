@@ -114,8 +114,7 @@ impl ServerArgs {
         };
         // The key itself must not come into a message.
         let value = MetadataValue::try_from(format!("Bearer {}", key.trim()));
-        let mut value =
-            value.map_err(|_| usage("--key holds characters that no key has".into()))?;
+        let mut value = value.map_err(|_| usage("--key holds characters that no key has"))?;
         value.set_sensitive(true);
         Ok(ShowKey(Some(value)))
     }

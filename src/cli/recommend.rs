@@ -1,8 +1,6 @@
 //! `carteira recommend`: what more one client would buy.
 
-use tonic::transport::Channel;
-
-use super::connect::{PortfolioArgs, block_on, explain};
+use super::connect::{Connection, PortfolioArgs, block_on, explain};
 use super::language::LanguageArg;
 use super::output::{self, Output};
 use super::rows;
@@ -46,7 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Asks the server.
 pub async fn ask(
-    channel: Channel,
+    channel: Connection,
     portfolio: &str,
     client: &str,
     limit: u32,

@@ -92,6 +92,16 @@ impl Server {
         self.process.wait().unwrap();
     }
 
+    /// SIGTERM; its whole log.
+    pub fn stop(mut self) -> Vec<String> {
+        let pid = self.process.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        self.process.wait().unwrap();
+        let lines = self.log.take().unwrap().join().unwrap();
+        assert_no_panic(&lines);
+        lines
+    }
+
     /// SIGTERM; the server has to end by itself, in time and without an error.
     pub fn terminate(mut self) {
         let pid = self.process.id().to_string();
@@ -115,8 +125,10 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
         let lines = self.log.take().map(JoinHandle::join);
-        if !std::thread::panicking() {
-            assert_no_panic(&lines.unwrap().unwrap());
+        if let Some(lines) = lines
+            && !std::thread::panicking()
+        {
+            assert_no_panic(&lines.unwrap());
         }
     }
 }

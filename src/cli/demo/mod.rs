@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use tonic::transport::Channel;
 
-use super::connect::{PortfolioArgs, ServerArgs, block_on, explain};
+use super::connect::{Connection, PortfolioArgs, ServerArgs, block_on, explain};
 use super::import;
 use super::language::LanguageArg;
 use super::output::{self, Output};
@@ -98,6 +97,8 @@ async fn show(args: &Args, folder: &Path, endpoint: &str) -> anyhow::Result<()> 
     let portfolio = PortfolioArgs {
         server: ServerArgs {
             endpoint: endpoint.to_owned(),
+            key: None,
+            tls_ca: None,
         },
         portfolio: PORTFOLIO.to_owned(),
     };
@@ -143,7 +144,7 @@ async fn show(args: &Args, folder: &Path, endpoint: &str) -> anyhow::Result<()> 
 }
 
 /// Makes the demo's portfolio. Sixty clients do not bear out a third digit.
-async fn create(channel: Channel) -> anyhow::Result<()> {
+async fn create(channel: Connection) -> anyhow::Result<()> {
     let portfolio = v1::Portfolio {
         portfolio_id: PORTFOLIO.to_owned(),
         name: "Laticínios Demo".to_owned(),

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::bail;
-use tonic::transport::Channel;
 
 use super::catalog::{bring, each};
 use super::number::{Decimal, scaled};
 use super::rejects::Rejects;
 use super::table::{BadRow, Row, Table};
 use super::{Context, Outcome, Reading, amounts};
-use crate::cli::connect::explain;
+use crate::cli::connect::{Connection, explain};
 use crate::domain::{ClientId, MAX_ATTRIBUTES, MAX_EXCLUDED_PRODUCTS, ProductId, Text};
 use crate::wire::v1;
 use crate::wire::v1::attribute_value::Value;
@@ -63,7 +62,7 @@ impl Clients {
     pub(super) async fn import(
         self,
         context: &Context<'_>,
-        channel: Channel,
+        channel: Connection,
         rejects: &mut Rejects,
     ) -> anyhow::Result<Outcome> {
         let Self {

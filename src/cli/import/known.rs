@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use tonic::transport::Channel;
-
-use crate::cli::connect::explain;
+use crate::cli::connect::{Connection, explain};
 use crate::wire::v1;
 use crate::wire::v1::catalog_service_client::CatalogServiceClient;
 
@@ -18,7 +16,7 @@ pub(super) struct Known {
 
 impl Known {
     /// Asks the server for all of them, page by page.
-    pub(super) async fn ask(portfolio: &str, channel: Channel) -> anyhow::Result<Self> {
+    pub(super) async fn ask(portfolio: &str, channel: Connection) -> anyhow::Result<Self> {
         let mut service = CatalogServiceClient::new(channel);
         let (mut clients, mut products) = (HashSet::new(), HashSet::new());
         let mut page_token = String::new();

@@ -28,15 +28,13 @@ mod upload;
 
 use std::path::{Path, PathBuf};
 
-use tonic::transport::Channel;
-
 pub use dates::DateFormat;
 pub use dialect::Dialect;
 pub use memory::Remembered;
 pub use number::{Decimal, scaled};
 pub use portfolio::Period;
 
-use super::connect::{PortfolioArgs, block_on};
+use super::connect::{Connection, PortfolioArgs, block_on};
 use super::usage::usage;
 use clients::Clients;
 use products::Products;
@@ -90,7 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Imports over a connection; `report` says whether to print what came in.
-pub async fn import(args: &Args, channel: Channel, report: bool) -> anyhow::Result<()> {
+pub async fn import(args: &Args, channel: Connection, report: bool) -> anyhow::Result<()> {
     let paths: Vec<&Path> = [&args.products, &args.clients, &args.sales]
         .into_iter()
         .filter_map(|path| path.as_deref())

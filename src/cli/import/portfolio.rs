@@ -1,10 +1,9 @@
 //! The portfolio that an import goes into: found, or made.
 
 use anyhow::bail;
-use tonic::transport::Channel;
 
 use super::Args;
-use crate::cli::connect::explain;
+use crate::cli::connect::{Connection, explain};
 use crate::cli::usage::usage;
 use crate::domain::Currency;
 use crate::wire::v1;
@@ -35,7 +34,7 @@ impl Period {
 }
 
 /// Finds the portfolio or makes it; returns its currency.
-pub(super) async fn find_or_make(args: &Args, channel: Channel) -> anyhow::Result<Currency> {
+pub(super) async fn find_or_make(args: &Args, channel: Connection) -> anyhow::Result<Currency> {
     let asked = match args.currency.as_deref().map(str::to_uppercase) {
         None => None,
         Some(code) => Some(

@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use tonic::transport::Channel;
-
 use super::catalog::{bring, each, note_unknown};
 use super::number::{Decimal, scaled};
 use super::rejects::Rejects;
 use super::survey;
 use super::table::{BadRow, Row, Table};
 use super::{Context, Outcome, Reading};
-use crate::cli::connect::explain;
+use crate::cli::connect::{Connection, explain};
 use crate::domain::{ProductId, Text};
 use crate::wire::v1;
 use crate::wire::v1::catalog_service_client::CatalogServiceClient;
@@ -64,7 +62,7 @@ impl Products {
     pub(super) async fn import(
         self,
         context: &Context<'_>,
-        channel: Channel,
+        channel: Connection,
         rejects: &mut Rejects,
     ) -> anyhow::Result<Outcome> {
         let Self {

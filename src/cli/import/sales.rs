@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use tokio::sync::mpsc;
-use tonic::transport::Channel;
 
 use super::catalog::note_unknown;
 use super::known::Known;
@@ -14,6 +13,7 @@ use super::survey;
 use super::table::{BadRow, Row, Table};
 use super::upload::{Batch, Items, send_sales, send_tickets};
 use super::{Context, DateFormat, Dialect, Outcome, Reading, dates, lines};
+use crate::cli::connect::Connection;
 use crate::domain::{MAX_AMOUNT_MINOR, SaleId};
 use crate::wire::v1;
 
@@ -128,7 +128,7 @@ impl Sales {
     pub(super) async fn import(
         mut self,
         context: &Context<'_>,
-        channel: Channel,
+        channel: Connection,
         rejects: &mut Rejects,
     ) -> anyhow::Result<Outcome> {
         let path = self.table.path().to_owned();

@@ -7,14 +7,13 @@ use indicatif::ProgressBar;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::rejects::Rejects;
 use super::sales::Read;
 use super::{Context, Outcome};
-use crate::cli::connect::explain;
+use crate::cli::connect::{Connection, explain};
 use crate::wire::v1;
 use crate::wire::v1::ticket_service_client::TicketServiceClient;
 
@@ -72,7 +71,7 @@ impl Items {
 pub(super) async fn send_sales(
     context: &Context<'_>,
     path: &Path,
-    channel: Channel,
+    channel: Connection,
     mut batches: mpsc::Receiver<Read>,
     rejects: &mut Rejects,
     bar: &ProgressBar,
@@ -162,7 +161,7 @@ fn stopped(context: &Context<'_>, path: &Path, status: &Status) -> anyhow::Error
 pub(super) async fn send_tickets(
     context: &Context<'_>,
     path: &Path,
-    channel: Channel,
+    channel: Connection,
     mut batches: mpsc::Receiver<Read>,
     rejects: &mut Rejects,
     bar: &ProgressBar,
