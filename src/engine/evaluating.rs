@@ -77,7 +77,15 @@ impl Tenant {
             horizon: horizon(&log, wanted, &recipe)?,
             least_buyers: 1,
         };
-        let evaluation = evaluate(&input, &plan, &recipe, go_on).map_err(refusal)?;
+        let evaluation = evaluate(&input, &plan, &recipe, go_on).map_err(|error| match error {
+            // Nobody asked for this cut: there is no better one.
+            EvaluateError::CutOutside { .. } if wanted.cut.is_none() => Refusal::Precondition(
+                "the sales are all of one month; a recipe is tried on a history of two or more"
+                    .into(),
+            )
+            .into(),
+            error => refusal(error),
+        })?;
         Ok(Evaluated {
             evaluation,
             overrides,
