@@ -265,7 +265,7 @@ fn what_happens_after_the_cut_changes_no_prediction() {
         files
     };
     let before = predict("before");
-    assert_eq!(before.len(), 7);
+    assert_eq!(before.len(), 9);
     let sales = folder.path().join("in/sales.csv");
     let mut other = String::new();
     for line in std::fs::read_to_string(&sales).unwrap().lines() {

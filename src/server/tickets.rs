@@ -189,17 +189,16 @@ impl Api {
         } = batch;
         same_currency(&self.gate.tenant(caller, &portfolio)?.book(), currency)?;
         let write = Write::RecordSales(sales);
-        Ok(self
-            .gate
+        self.gate
             .apply(
-                &caller,
+                caller,
                 WriteRequest {
                     portfolio,
                     request_id,
                     write,
                 },
             )
-            .await?)
+            .await
     }
 
     async fn stream_batch(
@@ -226,7 +225,7 @@ impl Api {
             }
             Some(_) => {}
         }
-        let answer = self.record(&caller, batch).await?;
+        let answer = self.record(caller, batch).await?;
         Ok(v1::StreamSalesResponse {
             recorded: answer.created,
             replaced: answer.replaced,
