@@ -219,6 +219,7 @@ fn the_same_files_give_the_same_bytes_on_one_core_and_on_two() {
             "standard output",
             "t1.csv",
             "t1_money.csv",
+            "t1_probability.csv",
             "t2.csv",
             "t34.csv",
             "t5.csv",

@@ -369,7 +369,7 @@ fn every_error_says_what_to_do_next() {
         &away("http://127.0.0.1:1"),
         "start one with `carteira serve`",
     );
-    says(2, &away("https://127.0.0.1:1"), "http://");
+    says(1, &away("https://127.0.0.1:1"), "--tls-ca");
     let bare = book.server.endpoint.trim_start_matches("http://");
     book.run(0, &["portfolios", "--endpoint", bare]);
 }
