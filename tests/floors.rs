@@ -224,7 +224,8 @@ fn the_same_files_give_the_same_bytes_on_one_core_and_on_two() {
             "t34.csv",
             "t5.csv",
             "t6.csv",
-            "t6_net.csv"
+            "t6_net.csv",
+            "t6_rise.csv"
         ]
     );
     for (out, threads) in [("again", "2"), ("alone", "1")] {
