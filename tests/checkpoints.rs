@@ -106,6 +106,9 @@ async fn every_checkpoint_restores_as_the_state_of_one_moment() {
             (1..=KEPT + 1).contains(&there.len()),
             "round {round}: {there:?}"
         );
+        let entries = dir.join("checkpoints").read_dir().unwrap();
+        let parts = entries.count() - there.len();
+        assert!(parts <= 1, "round {round}: {parts} parts were left");
         let newest = there.last().unwrap();
         let elsewhere = folder.path().join(format!("restored {round}"));
         carteira(

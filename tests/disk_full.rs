@@ -18,7 +18,12 @@ use tonic::{Code, Status};
 
 const BOOK: &str = "full";
 const ROUNDS: u64 = 2;
-const FLOOR: [(&str, &str); 1] = [("CARTEIRA_FREE_FLOOR_MIB", "6")];
+const FLOOR: [(&str, &str); 2] = [
+    ("CARTEIRA_FREE_FLOOR_MIB", "6"),
+    // Checkpoints must not take the room that is kept free.
+    ("CARTEIRA_CHECKPOINT_EVERY", "20ms"),
+];
+const FLOOR_BYTES: u64 = 6 << 20;
 /// Room that is taken away at first, and given back.
 const FILLER_BYTES: usize = 8 << 20;
 const MOST_WRITES: u64 = 20_000;
@@ -101,6 +106,11 @@ async fn a_full_disk_refuses_writes_and_nothing_else() {
         let refused = write_until_refused(&channel, &mut next).await;
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
         assert!(next > 10, "{next} writes fitted in");
+        let left = rustix::fs::statvfs(&small.0).unwrap();
+        assert!(
+            left.f_bavail * left.f_frsize > FLOOR_BYTES / 2,
+            "the floor was used up"
+        );
         let (before, _) = figures(&channel, BOOK).await;
         assert_eq!(before.sales, next * 100);
         server.terminate();

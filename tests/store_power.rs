@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use carteira::store::{OpenOptions, Store};
-use store_support::worker::{Worker, write_plain_sled_until_killed, write_until_killed};
-use store_support::{Dice, times_more, whole_writes};
+use store_support::worker::{
+    Worker, still_whole, write_plain_sled_until_killed, write_until_killed,
+};
+use store_support::{Dice, times_more};
 
 const ROUNDS: u64 = 30;
 /// After so many rounds a new file system, so that founding a store is cut too.
@@ -139,16 +140,7 @@ fn survive(kind: &'static str) {
         };
         let told = one_cut(disk, "a_worker_writes_until_it_is_killed", &mut dice);
         acknowledged = told.unwrap_or(acknowledged);
-        let opened = Store::open(&disk.folder(), &OpenOptions::default());
-        let (store, loaded) = opened.unwrap_or_else(|error| panic!("round {round}: {error}"));
-        let there = whole_writes(&store, &loaded);
-        let there = there.unwrap_or_else(|error| panic!("round {round}: {error}"));
-        // One group more may be there: durable, and cut off before it was acknowledged.
-        assert!(
-            (acknowledged..=acknowledged + 9).contains(&there),
-            "round {round}: {acknowledged} acknowledged, {there} there"
-        );
-        acknowledged = there;
+        acknowledged = still_whole(&disk.folder(), acknowledged, round);
     }
     total += acknowledged;
     println!("{kind}: {rounds} power cuts, {total} acknowledged writes, 0 lost");

@@ -13,20 +13,12 @@ use crate::wire::v1;
 use crate::wire::v1::portfolio_service_client::PortfolioServiceClient;
 
 const COLUMNS: [Column; 5] = [
-    column("key_id", "key"),
-    column("name", "name"),
-    column("role", "role"),
-    column("created_at", "made"),
-    column("expires_at", "expires"),
+    Column::plain("key_id", "key"),
+    Column::plain("name", "name"),
+    Column::plain("role", "role"),
+    Column::plain("created_at", "made"),
+    Column::plain("expires_at", "expires"),
 ];
-
-const fn column(field: &'static str, title: &'static str) -> Column {
-    Column {
-        field,
-        title,
-        money: false,
-    }
-}
 
 /// Make, list or revoke the keys of a portfolio.
 #[derive(Debug, clap::Args)]

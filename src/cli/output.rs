@@ -28,6 +28,26 @@ pub struct Column {
     pub money: bool,
 }
 
+impl Column {
+    /// A column that is no money.
+    pub const fn plain(field: &'static str, title: &'static str) -> Self {
+        Self {
+            field,
+            title,
+            money: false,
+        }
+    }
+
+    /// A column of money in minor units.
+    pub const fn money(field: &'static str, title: &'static str) -> Self {
+        Self {
+            field,
+            title,
+            money: true,
+        }
+    }
+}
+
 /// Prints rows as objects with the fields of `columns`.
 pub fn rows(
     output: Output,

@@ -8,46 +8,14 @@ use crate::wire::v1;
 use crate::wire::v1::portfolio_service_client::PortfolioServiceClient;
 
 const COLUMNS: [Column; 8] = [
-    Column {
-        field: "portfolio_id",
-        title: "portfolio",
-        money: false,
-    },
-    Column {
-        field: "currency",
-        title: "currency",
-        money: false,
-    },
-    Column {
-        field: "clients",
-        title: "clients",
-        money: false,
-    },
-    Column {
-        field: "products",
-        title: "products",
-        money: false,
-    },
-    Column {
-        field: "tickets",
-        title: "tickets",
-        money: false,
-    },
-    Column {
-        field: "sales",
-        title: "sales",
-        money: false,
-    },
-    Column {
-        field: "sales_amount_minor",
-        title: "amount (minor units)",
-        money: false,
-    },
-    Column {
-        field: "last_sale_month",
-        title: "last month",
-        money: false,
-    },
+    Column::plain("portfolio_id", "portfolio"),
+    Column::plain("currency", "currency"),
+    Column::plain("clients", "clients"),
+    Column::plain("products", "products"),
+    Column::plain("tickets", "tickets"),
+    Column::plain("sales", "sales"),
+    Column::plain("sales_amount_minor", "amount (minor units)"),
+    Column::plain("last_sale_month", "last month"),
 ];
 
 /// List the portfolios and what they hold.

@@ -5,73 +5,57 @@ use serde_json::{Value, json};
 use super::output::Column;
 use crate::wire::v1;
 
-const fn column(field: &'static str, title: &'static str) -> Column {
-    Column {
-        field,
-        title,
-        money: false,
-    }
-}
-
-const fn money(field: &'static str, title: &'static str) -> Column {
-    Column {
-        field,
-        title,
-        money: true,
-    }
-}
-
 /// Columns of a list of opportunities.
 pub const OPPORTUNITY: [Column; 20] = [
-    column("kind", "kind"),
-    column("client_id", "client"),
-    column("client_name", ""),
-    column("owner", "owner"),
-    column("product_id", ""),
-    column("product_name", "product"),
-    column("category", ""),
-    money("current_ticket_minor", "current"),
-    money("potential_ticket_minor", "potential"),
-    money("gain_minor", "gain"),
-    money("low_ticket_minor", ""),
-    money("expected_ticket_minor", ""),
-    money("high_ticket_minor", ""),
-    column("probability", "probability"),
-    column("score", ""),
-    money("priority_minor", "priority"),
-    column("neighbours", ""),
-    column("neighbours_buying", ""),
-    column("currency", ""),
-    column("reason", ""),
+    Column::plain("kind", "kind"),
+    Column::plain("client_id", "client"),
+    Column::plain("client_name", ""),
+    Column::plain("owner", "owner"),
+    Column::plain("product_id", ""),
+    Column::plain("product_name", "product"),
+    Column::plain("category", ""),
+    Column::money("current_ticket_minor", "current"),
+    Column::money("potential_ticket_minor", "potential"),
+    Column::money("gain_minor", "gain"),
+    Column::money("low_ticket_minor", ""),
+    Column::money("expected_ticket_minor", ""),
+    Column::money("high_ticket_minor", ""),
+    Column::plain("probability", "probability"),
+    Column::plain("score", ""),
+    Column::money("priority_minor", "priority"),
+    Column::plain("neighbours", ""),
+    Column::plain("neighbours_buying", ""),
+    Column::plain("currency", ""),
+    Column::plain("reason", ""),
 ];
 
 /// Columns of one client's opportunities; the reasons are too long for a table and follow it.
 pub const OF_CLIENT: [Column; 6] = [
-    column("kind", "kind"),
-    column("product_name", "product"),
-    money("current_ticket_minor", "current"),
-    money("potential_ticket_minor", "potential"),
-    money("gain_minor", "gain"),
-    column("probability", "probability"),
+    Column::plain("kind", "kind"),
+    Column::plain("product_name", "product"),
+    Column::money("current_ticket_minor", "current"),
+    Column::money("potential_ticket_minor", "potential"),
+    Column::money("gain_minor", "gain"),
+    Column::plain("probability", "probability"),
 ];
 
 /// Columns of a list of tickets.
 pub const TICKET: [Column; 6] = [
-    column("client_id", "client"),
-    column("product_id", "product"),
-    money("ticket_minor", "ticket"),
-    money("sales_amount_minor", "sales"),
-    column("last_sale_date", "last sale"),
-    column("set", "set"),
+    Column::plain("client_id", "client"),
+    Column::plain("product_id", "product"),
+    Column::money("ticket_minor", "ticket"),
+    Column::money("sales_amount_minor", "sales"),
+    Column::plain("last_sale_date", "last sale"),
+    Column::plain("set", "set"),
 ];
 
 /// Columns of a list of similar clients.
 pub const SIMILAR: [Column; 5] = [
-    column("client_id", "client"),
-    column("name", "name"),
-    column("similarity", "similarity"),
-    column("common_products", "common products"),
-    column("size_ratio", "size"),
+    Column::plain("client_id", "client"),
+    Column::plain("name", "name"),
+    Column::plain("similarity", "similarity"),
+    Column::plain("common_products", "common products"),
+    Column::plain("size_ratio", "size"),
 ];
 
 /// An opportunity, with the currency of its list.

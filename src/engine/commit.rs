@@ -386,7 +386,8 @@ impl EarlierSales for InStore<'_> {
     }
 }
 
-fn now_unix() -> i64 {
+/// Seconds since 1970-01-01 UTC, as the engine counts time.
+pub fn now_unix() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
 }

@@ -1,7 +1,6 @@
 //! A recipe tried on a portfolio's own history, on request and by itself.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::recipes::{recipe_of, recipe_with};
@@ -35,8 +34,8 @@ pub struct Evaluated {
     pub evaluation: Evaluation,
     /// Parameters that were set otherwise than in the recipe.
     pub overrides: BTreeMap<Text, f64>,
-    /// The moment that it looked at.
-    pub moment: Arc<Moment>,
+    /// The write counter of the book that it looked at.
+    pub sequence: u64,
     /// When.
     pub at: SystemTime,
 }
@@ -46,7 +45,7 @@ impl Tenant {
     /// is. `go_on` is told the share that is done and may break. Cost: see [`evaluate`].
     pub fn evaluate(
         &self,
-        moment: Arc<Moment>,
+        moment: &Moment,
         wanted: &Wanted,
         go_on: GoOn<'_>,
     ) -> Result<Evaluated, EngineError> {
@@ -89,7 +88,7 @@ impl Tenant {
         Ok(Evaluated {
             evaluation,
             overrides,
-            moment: moment.clone(),
+            sequence: book.sequence(),
             at: SystemTime::now(),
         })
     }

@@ -15,7 +15,7 @@ use super::tenant::Tenant;
 
 /// How long a portfolio must be quiet before it is graded.
 const QUIET: Duration = Duration::from_secs(30);
-/// A portfolio is not graded again before this, however much it changes.
+/// A portfolio is not graded again before this, however much it changes, unless its recipe does.
 const REST: Duration = Duration::from_hours(6);
 /// How often the thread looks which portfolios are quiet by now.
 const STEP: Duration = Duration::from_secs(1);
@@ -94,21 +94,23 @@ fn grade(tenant: &Weak<Tenant>) {
         return;
     };
     let moment = there.moment();
+    let portfolio = moment.book.portfolio();
     let lately = there.graded().is_some_and(|last| {
-        let same = last.moment.book.sequence() == moment.book.sequence();
-        same || last.at.elapsed().is_ok_and(|since| since < REST)
+        let same = last.sequence == moment.book.sequence();
+        let rests = last.at.elapsed().is_ok_and(|since| since < REST);
+        same || (rests && last.overrides == portfolio.recipe_overrides)
     });
     if lately {
         return;
     }
-    let portfolio = moment.book.portfolio().id.clone();
+    let portfolio = portfolio.id.clone();
     let began = Instant::now();
     let go_on = |_: f64| match tenant.strong_count() {
         // Ours alone: the portfolio was deleted, or the server stops.
         0 | 1 => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    match there.evaluate(moment, &Wanted::default(), &go_on) {
+    match there.evaluate(&moment, &Wanted::default(), &go_on) {
         Ok(graded) => {
             let took_ms = began.elapsed().as_millis() as u64;
             tracing::debug!(%portfolio, took_ms, "recipe graded on the portfolio's history");

@@ -31,7 +31,7 @@ mod write;
 
 pub use advice::{Advice, Supposed};
 pub use book::{Book, Figures, TicketLine};
-pub use commit::{Engine, Tenants};
+pub use commit::{Engine, Tenants, now_unix};
 pub use directory::Directory;
 pub use error::{EngineError, Refusal, StartError};
 pub use evaluating::{Evaluated, MAX_HORIZON_MONTHS, Wanted};

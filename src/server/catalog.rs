@@ -11,7 +11,7 @@ use crate::domain::{
     Attribute, Client, ClientEvent, ClientEventKind, ClientId, MAX_CLIENT_BYTES,
     MAX_EXCLUDED_PRODUCTS, Product, ProductId, Slot,
 };
-use crate::engine::{Book, Write, WriteRequest};
+use crate::engine::{Book, Write};
 use crate::wire::v1;
 use crate::wire::v1::catalog_service_server::CatalogService;
 
@@ -44,14 +44,7 @@ impl CatalogService for Api {
         let write = Write::UpsertClients(clients);
         let answer = self
             .gate
-            .apply(
-                &caller,
-                WriteRequest {
-                    portfolio,
-                    request_id,
-                    write,
-                },
-            )
+            .write(&caller, portfolio, request_id, write)
             .await?;
         Ok(Response::new(v1::BatchUpsertClientsResponse {
             created: answer.created,
@@ -113,14 +106,7 @@ impl CatalogService for Api {
         let write = Write::DeleteClient(client);
         let answer = self
             .gate
-            .apply(
-                &caller,
-                WriteRequest {
-                    portfolio,
-                    request_id,
-                    write,
-                },
-            )
+            .write(&caller, portfolio, request_id, write)
             .await?;
         Ok(Response::new(v1::DeleteClientResponse {
             sequence: answer.sequence,
@@ -190,14 +176,7 @@ impl CatalogService for Api {
         let write = Write::UpsertProducts(products);
         let answer = self
             .gate
-            .apply(
-                &caller,
-                WriteRequest {
-                    portfolio,
-                    request_id,
-                    write,
-                },
-            )
+            .write(&caller, portfolio, request_id, write)
             .await?;
         Ok(Response::new(v1::BatchUpsertProductsResponse {
             created: answer.created,
@@ -263,14 +242,7 @@ impl CatalogService for Api {
         let write = Write::DeleteProduct(product);
         let answer = self
             .gate
-            .apply(
-                &caller,
-                WriteRequest {
-                    portfolio,
-                    request_id,
-                    write,
-                },
-            )
+            .write(&caller, portfolio, request_id, write)
             .await?;
         Ok(Response::new(v1::DeleteProductResponse {
             sequence: answer.sequence,
@@ -297,14 +269,7 @@ impl CatalogService for Api {
         let write = Write::RecordEvents(events);
         let answer = self
             .gate
-            .apply(
-                &caller,
-                WriteRequest {
-                    portfolio,
-                    request_id,
-                    write,
-                },
-            )
+            .write(&caller, portfolio, request_id, write)
             .await?;
         Ok(Response::new(v1::RecordClientEventsResponse {
             sequence: answer.sequence,

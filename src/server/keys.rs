@@ -3,10 +3,10 @@
 use tonic::{Request, Response, Status};
 
 use super::Api;
-use super::access::{Caller, fresh, now_unix};
+use super::access::{Caller, fresh};
 use super::form::Form;
 use crate::domain::{ApiKey, KeyId, Role};
-use crate::engine::{Write, WriteRequest};
+use crate::engine::{Write, now_unix};
 use crate::wire::v1;
 
 impl Api {
@@ -35,13 +35,9 @@ impl Api {
             expires_at_unix,
             secret_hash,
         };
-        let write = WriteRequest {
-            portfolio,
-            // Its answer cannot be given again, so a repeat makes another key.
-            request_id: None,
-            write: Write::CreateApiKey(key.clone()),
-        };
-        self.gate.apply(&caller, write).await?;
+        // Its answer cannot be given again, so there is no request id: a repeat makes another key.
+        let write = Write::CreateApiKey(key.clone());
+        self.gate.write(&caller, portfolio, None, write).await?;
         Ok(Response::new(v1::CreateApiKeyResponse {
             key: text,
             api_key: Some(to_wire(&key)),
@@ -74,12 +70,8 @@ impl Api {
         let portfolio = form.portfolio(&request.portfolio_id);
         let id = form.take("key_id", KeyId::parse(&request.key_id));
         let (portfolio, id) = form.finish(portfolio.zip(id))?;
-        let write = WriteRequest {
-            portfolio,
-            request_id: None,
-            write: Write::RevokeApiKey(id),
-        };
-        self.gate.apply(&caller, write).await?;
+        let write = Write::RevokeApiKey(id);
+        self.gate.write(&caller, portfolio, None, write).await?;
         Ok(Response::new(v1::RevokeApiKeyResponse {}))
     }
 }

@@ -17,10 +17,10 @@ use super::form::Form;
 use super::portfolios::overrides;
 use crate::domain::{ClientNo, Month, ProductNo, Text};
 use crate::engine::{
-    Evaluated, MAX_HORIZON_MONTHS, PortfolioPatch, Refusal, Wanted, Write, WriteRequest, recipes,
+    Book, Evaluated, MAX_HORIZON_MONTHS, PortfolioPatch, Refusal, Wanted, Write, recipes,
 };
 use crate::evaluate::figures::{Aim, FIGURES};
-use crate::evaluate::report::{Names, report};
+use crate::evaluate::report::{Names, called, report};
 use crate::evaluate::{Evaluation, Forecaster};
 use crate::recommend::Recipe;
 use crate::wire::v1;
@@ -98,12 +98,11 @@ impl ModelService for Api {
             recipe_overrides: Some(overrides),
             ..PortfolioPatch::default()
         };
-        let write = WriteRequest {
-            portfolio: id.clone(),
-            request_id,
-            write: Write::UpdatePortfolio(patch),
-        };
-        let answer = self.gate.apply(&caller, write).await?;
+        let write = Write::UpdatePortfolio(patch);
+        let answer = self
+            .gate
+            .write(&caller, id.clone(), request_id, write)
+            .await?;
         let book = self.gate.tenant(&caller, &id)?.book();
         let portfolio = book.portfolio();
         Ok(Response::new(v1::SetRecipeResponse {
@@ -133,14 +132,15 @@ impl ModelService for Api {
                 .run(move || {
                     let last = Mutex::new(0.0);
                     let go_on = |share: f64| tell(&told, &last, share);
-                    Ok(tenant.evaluate(tenant.moment(), &wanted, &go_on)?)
+                    let evaluated = tenant.evaluate(&tenant.moment(), &wanted, &go_on)?;
+                    Ok(v1::FinishedEvaluation {
+                        evaluation: Some(evaluation(&evaluated)),
+                        report_html: page(&evaluated, &tenant.book(), request.with_report),
+                    })
                 })
                 .await;
-            let last = done.map(|evaluated| v1::EvaluateRecipeResponse {
-                result: Some(Step::Finished(v1::FinishedEvaluation {
-                    evaluation: Some(evaluation(&evaluated)),
-                    report_html: page(&evaluated, request.with_report),
-                })),
+            let last = done.map(|finished| v1::EvaluateRecipeResponse {
+                result: Some(Step::Finished(finished)),
             });
             // A caller that went away needs no answer.
             let _ = answers.send(last).await;
@@ -163,7 +163,7 @@ impl ModelService for Api {
         })?;
         Ok(Response::new(v1::GetEvaluationResponse {
             evaluation: Some(evaluation(&graded)),
-            report_html: page(&graded, request.with_report),
+            report_html: page(&graded, &tenant.book(), request.with_report),
         }))
     }
 }
@@ -270,7 +270,7 @@ fn evaluation(evaluated: &Evaluated) -> v1::Evaluation {
         calibrated: span.is_some_and(|span| span.is_calibrated),
         figures: figures(&evaluated.evaluation),
         overrides: plain(&evaluated.overrides),
-        sequence: evaluated.moment.book.sequence(),
+        sequence: evaluated.sequence,
         evaluated_at: Some(timestamp(evaluated.at)),
     }
 }
@@ -302,25 +302,22 @@ fn figures(evaluation: &Evaluation) -> Vec<v1::EvaluationFigure> {
     FIGURES.iter().map(row).collect()
 }
 
-/// The page of an evaluation; nothing unless it is wanted.
-fn page(evaluated: &Evaluated, wanted: bool) -> String {
+/// The page of an evaluation; nothing unless it is wanted. Names are those of now: who was erased
+/// since has none.
+fn page(evaluated: &Evaluated, book: &Book, wanted: bool) -> String {
     if !wanted {
         return String::new();
     }
-    let book = &evaluated.moment.book;
-    let called = |id: &str, name: &str| match name.is_empty() {
-        true => id.to_owned(),
-        false => format!("{name} ({id})"),
-    };
+    let gone = || "(erased)".to_owned();
     let client = |no: ClientNo| {
         let there = book.clients().get(no.0);
-        there.map_or_else(String::new, |client| {
+        there.map_or_else(gone, |client| {
             called(client.id.as_str(), client.name.as_str())
         })
     };
     let product = |no: ProductNo| {
         let there = book.products().get(no.0);
-        there.map_or_else(String::new, |product| {
+        there.map_or_else(gone, |product| {
             called(product.id.as_str(), product.name.as_str())
         })
     };

@@ -9,7 +9,7 @@ use super::access::Caller;
 use super::form::Form;
 use super::{Api, token};
 use crate::domain::{Currency, Language, Period, Portfolio, PortfolioId, Text, WindowMonths};
-use crate::engine::{Book, PortfolioPatch, Refusal, Write, WriteRequest};
+use crate::engine::{Book, PortfolioPatch, Refusal, Write};
 use crate::wire::v1;
 use crate::wire::v1::portfolio_service_server::PortfolioService;
 
@@ -31,13 +31,11 @@ impl PortfolioService for Api {
         let (portfolio, request_id) = form.finish(portfolio.zip(request_id))?;
         let answer = self
             .gate
-            .apply(
+            .write(
                 &caller,
-                WriteRequest {
-                    portfolio: portfolio.id.clone(),
-                    request_id,
-                    write: Write::CreatePortfolio(portfolio.clone()),
-                },
+                portfolio.id.clone(),
+                request_id,
+                Write::CreatePortfolio(portfolio.clone()),
             )
             .await?;
         Ok(Response::new(v1::CreatePortfolioResponse {
@@ -106,14 +104,7 @@ impl PortfolioService for Api {
         let write = Write::UpdatePortfolio(patch);
         let answer = self
             .gate
-            .apply(
-                &caller,
-                WriteRequest {
-                    portfolio: id.clone(),
-                    request_id,
-                    write,
-                },
-            )
+            .write(&caller, id.clone(), request_id, write)
             .await?;
         let book = self.gate.tenant(&caller, &id)?.book();
         Ok(Response::new(v1::UpdatePortfolioResponse {
@@ -131,16 +122,7 @@ impl PortfolioService for Api {
         let id = form.portfolio(&request.portfolio_id);
         let portfolio = form.finish(id)?;
         let write = Write::DeletePortfolio;
-        self.gate
-            .apply(
-                &caller,
-                WriteRequest {
-                    portfolio,
-                    request_id: None,
-                    write,
-                },
-            )
-            .await?;
+        self.gate.write(&caller, portfolio, None, write).await?;
         Ok(Response::new(v1::DeletePortfolioResponse {}))
     }
 

@@ -16,7 +16,7 @@ use super::portfolios::same_currency;
 use crate::domain::{
     ClientId, ClientNo, Currency, MAX_AMOUNT_MINOR, MAX_QUANTITY_MILLI, PortfolioId, RequestId,
 };
-use crate::engine::{Answer, Book, SaleDraft, TicketDraft, TicketLine, Write, WriteRequest};
+use crate::engine::{Answer, Book, SaleDraft, TicketDraft, TicketLine, Write};
 use crate::wire::v1;
 use crate::wire::v1::ticket_service_server::TicketService;
 
@@ -91,14 +91,7 @@ impl TicketService for Api {
         let write = Write::SetTickets(drafts);
         let answer = self
             .gate
-            .apply(
-                &caller,
-                WriteRequest {
-                    portfolio,
-                    request_id,
-                    write,
-                },
-            )
+            .write(&caller, portfolio, request_id, write)
             .await?;
         Ok(Response::new(v1::SetTicketsResponse {
             sequence: answer.sequence,
@@ -189,16 +182,7 @@ impl Api {
         } = batch;
         same_currency(&self.gate.tenant(caller, &portfolio)?.book(), currency)?;
         let write = Write::RecordSales(sales);
-        self.gate
-            .apply(
-                caller,
-                WriteRequest {
-                    portfolio,
-                    request_id,
-                    write,
-                },
-            )
-            .await
+        self.gate.write(caller, portfolio, request_id, write).await
     }
 
     async fn stream_batch(

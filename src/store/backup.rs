@@ -11,6 +11,9 @@ use super::keys;
 use super::open::{OpenOptions, Report, open_scanned};
 use crate::domain::{PortfolioId, PortfolioNo};
 
+/// The extension of a backup that is being written.
+pub(super) const PART: &str = "part";
+
 /// Told how many records are done.
 pub type Progress<'a> = &'a dyn Fn(u64);
 
@@ -59,7 +62,8 @@ impl Store {
     ) -> Result<Report, Fault> {
         let io = |error: std::io::Error| Fault::io("writing the backup", &error);
         let mut name = out.as_os_str().to_owned();
-        name.push(".part");
+        name.push(".");
+        name.push(PART);
         let temporary = Path::new(&name);
         let mut frames = Frames::create(temporary).map_err(io)?;
         let mut report = self.report(0);

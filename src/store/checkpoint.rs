@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::backup::PART;
 use super::commit::Store;
 use super::error::{Code, Fault, OpenError};
 use super::folder::free_bytes;
@@ -27,8 +28,17 @@ impl Store {
         }
         let io = |error: std::io::Error| Fault::io("making room for a checkpoint", &error);
         std::fs::create_dir_all(&folder).map_err(|error| io(error).at(&folder))?;
-        if free_bytes(&folder).map_err(|fault| fault.at(&folder))? < self.free_floor_bytes {
-            let what = "there is too little room for a checkpoint";
+        // A kill in the middle of one leaves its part.
+        for part in with_extension(&folder, PART) {
+            std::fs::remove_file(&part).map_err(|error| io(error).at(&part))?;
+        }
+        // The database's file is never smaller than its records.
+        let database = self.folder.database().join("db");
+        let needed = database.metadata().map(|about| about.len());
+        let needed = needed.map_err(|error| io(error).at(&database))?;
+        let free = free_bytes(&folder).map_err(|fault| fault.at(&folder))?;
+        if free < self.free_floor_bytes.saturating_add(needed) {
+            let what = format!("{free} bytes are free, and a checkpoint may take {needed}");
             return Err(Fault::new(Code::DiskFull, what).at(&folder));
         }
         let report = self.backup(None, &path, &|_| ())?;
@@ -59,14 +69,18 @@ pub(super) fn drop_checkpoints(dir: &Path) -> std::io::Result<()> {
 
 /// Whole checkpoints, oldest first: their names sort as their commits do.
 fn checkpoints(dir: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = dir.join(FOLDER).read_dir() else {
+    with_extension(&dir.join(FOLDER), EXTENSION)
+}
+
+fn with_extension(folder: &Path, wanted: &str) -> Vec<PathBuf> {
+    let Ok(entries) = folder.read_dir() else {
         return Vec::new();
     };
     let mut paths: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             path.extension()
-                .is_some_and(|extension| extension == EXTENSION)
+                .is_some_and(|extension| extension == wanted)
         })
         .collect();
     paths.sort_unstable();

@@ -1,6 +1,6 @@
 //! Numbered writes that can be recognised: write `n` puts client `n` with a history, an event and a
 //! named sale, all derived from `n`, as one unit.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 pub mod worker;
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use carteira::store::{OpenOptions, Store};
 
-use super::{founding, unit};
+use super::{founding, unit, whole_writes};
 
 /// Where a worker writes; a test that is a worker does nothing without it.
 const FOLDER: &str = "CARTEIRA_WORKER_FOLDER";
@@ -60,6 +60,20 @@ pub fn write_plain_sled_until_killed() {
 pub struct Worker {
     process: Child,
     reader: JoinHandle<Told>,
+}
+
+/// Opens what a worker left. What it acknowledged has to be there, whole and once; one group of nine
+/// more may be: durable, and stopped before it was acknowledged. Returns what is there.
+pub fn still_whole(folder: &Path, acknowledged: u32, round: u64) -> u32 {
+    let opened = Store::open(folder, &OpenOptions::default());
+    let (store, loaded) = opened.unwrap_or_else(|error| panic!("round {round}: {error}"));
+    let there = whole_writes(&store, &loaded);
+    let there = there.unwrap_or_else(|error| panic!("round {round}: {error}"));
+    assert!(
+        (acknowledged..=acknowledged + 9).contains(&there),
+        "round {round}: {acknowledged} acknowledged, {there} there"
+    );
+    there
 }
 
 /// What a worker told until it was stopped.

@@ -11,7 +11,7 @@ use super::{Args, shown};
 use crate::cli::import::Remembered;
 use crate::cli::usage::usage;
 use crate::domain::{ClientNo, ProductNo};
-use crate::evaluate::report::{Names, report};
+use crate::evaluate::report::{Names, called, report};
 use crate::evaluate::{EvaluateError, Evaluation, Horizon, Plan, Trial};
 
 /// Steps that the bar has.
@@ -64,10 +64,6 @@ fn write_report(
     book: &Remembered,
     evaluation: &Evaluation,
 ) -> anyhow::Result<()> {
-    let called = |id: &str, name: &str| match name.is_empty() {
-        true => id.to_owned(),
-        false => format!("{name} ({id})"),
-    };
     let names = Names {
         book: &data.file_name().unwrap_or_default().to_string_lossy(),
         client: &|no| called(&book.client(no).id, &book.client(no).name),

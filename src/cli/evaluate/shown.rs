@@ -8,12 +8,12 @@ use crate::evaluate::{Evaluation, Forecaster};
 
 /// Every forecaster has a column.
 const COLUMNS: [Column; 6] = [
-    column("question", "question"),
-    column("figure", "figure"),
-    column("recipe", "recipe"),
-    column("best_sellers", "best-sellers"),
-    column("own_history", "own history"),
-    column("product_quantile", "product quantile"),
+    Column::plain("question", "question"),
+    Column::plain("figure", "figure"),
+    Column::plain("recipe", "recipe"),
+    Column::plain("best_sellers", "best-sellers"),
+    Column::plain("own_history", "own history"),
+    Column::plain("product_quantile", "product quantile"),
 ];
 
 /// Prints it: the table with a line above it that says what was measured, everything as JSON, or
@@ -80,12 +80,4 @@ fn rows(evaluation: &Evaluation, output: Output) -> Vec<Value> {
         }));
     }
     rows
-}
-
-const fn column(field: &'static str, title: &'static str) -> Column {
-    Column {
-        field,
-        title,
-        money: false,
-    }
 }

@@ -9,34 +9,26 @@ use crate::wire::v1;
 use crate::wire::v1::model_service_client::ModelServiceClient;
 
 const PARAMETERS: [Column; 6] = [
-    column("name", "parameter"),
-    column("value", "value"),
-    column("default_value", "the recipe's"),
-    column("unit", "unit"),
-    column("range", "range"),
-    column("about", "what it does"),
+    Column::plain("name", "parameter"),
+    Column::plain("value", "value"),
+    Column::plain("default_value", "the recipe's"),
+    Column::plain("unit", "unit"),
+    Column::plain("range", "range"),
+    Column::plain("about", "what it does"),
 ];
 const LEARNT: [Column; 3] = [
-    column("name", "learnt"),
-    column("value", "value"),
-    column("about", "what it means"),
+    Column::plain("name", "learnt"),
+    Column::plain("value", "value"),
+    Column::plain("about", "what it means"),
 ];
 const FIGURES: [Column; 6] = [
-    column("question", "question"),
-    column("figure", "figure"),
-    column("recipe", "recipe"),
-    column("best_sellers", "best-sellers"),
-    column("own_history", "own history"),
-    column("product_quantile", "product quantile"),
+    Column::plain("question", "question"),
+    Column::plain("figure", "figure"),
+    Column::plain("recipe", "recipe"),
+    Column::plain("best_sellers", "best-sellers"),
+    Column::plain("own_history", "own history"),
+    Column::plain("product_quantile", "product quantile"),
 ];
-
-const fn column(field: &'static str, title: &'static str) -> Column {
-    Column {
-        field,
-        title,
-        money: false,
-    }
-}
 
 /// Prints a portfolio's recipe.
 pub(super) fn show(args: &ShowArgs) -> anyhow::Result<()> {

@@ -28,6 +28,14 @@ pub struct Names<'a> {
     pub product: &'a dyn Fn(ProductNo) -> String,
 }
 
+/// What a client or product is called: its name with its id, or its id alone.
+pub fn called(id: &str, name: &str) -> String {
+    match name.is_empty() {
+        true => id.to_owned(),
+        false => format!("{name} ({id})"),
+    }
+}
+
 /// The page, as HTML.
 pub fn report(evaluation: &Evaluation, names: &Names<'_>) -> String {
     let title = match names.book {

@@ -1,14 +1,13 @@
 //! The one way to a portfolio.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tonic::{Request, Status};
 
 use super::credential::Presented;
 use super::rights::Need;
-use crate::domain::PortfolioId;
-use crate::engine::{Answer, Engine, Tenant, Tenants, WriteRequest};
+use crate::domain::{PortfolioId, RequestId};
+use crate::engine::{Answer, Engine, Tenant, Tenants, Write, WriteRequest, now_unix};
 
 /// What a caller showed.
 #[derive(Clone)]
@@ -90,15 +89,22 @@ impl Gate {
         }
     }
 
-    /// Applies a write, for a caller that may.
-    pub(in crate::server) async fn apply(
+    /// Applies a write to a portfolio, for a caller that may.
+    pub(in crate::server) async fn write(
         &self,
         caller: &Caller,
-        request: WriteRequest,
+        portfolio: PortfolioId,
+        request_id: Option<RequestId>,
+        write: Write,
     ) -> Result<Answer, Status> {
         if let Credential::Key(_) | Credential::None = caller.credential {
-            self.tenant(caller, &request.portfolio)?;
+            self.tenant(caller, &portfolio)?;
         }
+        let request = WriteRequest {
+            portfolio,
+            request_id,
+            write,
+        };
         Ok(self.engine.apply(request).await?)
     }
 
@@ -118,10 +124,4 @@ fn not_opened(id: &PortfolioId) -> Status {
     Status::unauthenticated(format!(
         "the key opens no portfolio '{id}': it is another's, was revoked or has expired, or there is no such portfolio"
     ))
-}
-
-/// Seconds since 1970-01-01 UTC.
-pub(in crate::server) fn now_unix() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs() as i64)
 }

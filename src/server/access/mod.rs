@@ -15,5 +15,5 @@ mod rights;
 pub use credential::{OperatorKey, OperatorKeyError};
 
 pub(super) use credential::fresh;
-pub(super) use gate::{Caller, Gate, now_unix};
+pub(super) use gate::{Caller, Gate};
 pub(super) use layer::AccessLayer;
