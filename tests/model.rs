@@ -301,6 +301,13 @@ async fn what_cannot_be_tried_or_set_is_refused_by_field() {
         };
         let refused = service.set_recipe(request).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
+        let details = refused.get_error_details();
+        let bad = details.bad_request().into_iter();
+        let mut fields = bad.flat_map(|bad| &bad.field_violations);
+        assert!(
+            fields.all(|bad| bad.field.starts_with("overrides")),
+            "{refused:?}"
+        );
     }
     let request = v1::GetEvaluationRequest {
         portfolio_id: "empty".into(),

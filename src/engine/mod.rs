@@ -35,7 +35,7 @@ pub use commit::{Engine, Tenants, now_unix};
 pub use directory::Directory;
 pub use error::{EngineError, Refusal, StartError};
 pub use evaluating::{Evaluated, MAX_HORIZON_MONTHS, Wanted};
-pub use recipes::recipes;
+pub use recipes::{recipe_with, recipes};
 pub use scoring::Model;
 pub use tenant::{Moment, Scored, Tenant};
 pub use view::View;

@@ -24,10 +24,7 @@ pub(super) fn recipe_of(portfolio: &Portfolio) -> Result<Arc<Recipe>, Refusal> {
 }
 
 /// The standard recipe with some parameters set otherwise; `field` names them in a refusal.
-pub(super) fn recipe_with(
-    overrides: &BTreeMap<Text, f64>,
-    field: &str,
-) -> Result<Arc<Recipe>, Refusal> {
+pub fn recipe_with(overrides: &BTreeMap<Text, f64>, field: &str) -> Result<Arc<Recipe>, Refusal> {
     static RECIPE: LazyLock<Result<Arc<Recipe>, RecipeError>> =
         LazyLock::new(|| Recipe::standard().map(Arc::new));
     let refuse =

@@ -17,7 +17,8 @@ use super::form::Form;
 use super::portfolios::overrides;
 use crate::domain::{ClientNo, Month, ProductNo, Text};
 use crate::engine::{
-    Book, Evaluated, MAX_HORIZON_MONTHS, PortfolioPatch, Refusal, Wanted, Write, recipes,
+    Book, Evaluated, MAX_HORIZON_MONTHS, PortfolioPatch, Refusal, Wanted, Write, recipe_with,
+    recipes,
 };
 use crate::evaluate::figures::{Aim, FIGURES};
 use crate::evaluate::report::{Names, called, report};
@@ -93,6 +94,8 @@ impl ModelService for Api {
         let overrides = overrides(&mut form, "overrides", &request.overrides);
         let wanted = id.zip(request_id).zip(recipe.zip(overrides));
         let ((id, request_id), (recipe, overrides)) = form.finish(wanted)?;
+        // The engine looks too, and would name the field as a portfolio has it.
+        recipe_with(&overrides, "overrides")?;
         let patch = PortfolioPatch {
             recipe,
             recipe_overrides: Some(overrides),
