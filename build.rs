@@ -6,12 +6,14 @@ use std::{env, fs};
 
 use prost::Message;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 7] = [
     "carteira/v1/portfolio.proto",
     "carteira/v1/catalog.proto",
     "carteira/v1/ticket.proto",
+    "carteira/v1/offer.proto",
     "carteira/v1/recommendation.proto",
     "carteira/v1/model.proto",
+    "carteira/v1/outcome.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod evaluate;
 pub mod matrix;
 pub mod neighbours;
+pub mod outcome;
 pub mod pipeline;
 pub mod recommend;
 pub mod server;

@@ -57,15 +57,26 @@ impl Decoder for Raw {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Least {
+    OutcomeOnly,
     Reader,
     Writer,
     Admin,
     Operator,
 }
 
+impl Least {
+    /// Who is let in where this is the least.
+    fn lets_in(self, role: Self) -> bool {
+        match self {
+            Self::OutcomeOnly => role != Self::Reader,
+            _ => role >= self,
+        }
+    }
+}
+
 /// A valid request of every call that needs something, and the least that it needs.
 fn calls(portfolio: &str) -> Vec<(&'static str, Least, Vec<u8>)> {
-    use Least::{Admin, Operator, Reader, Writer};
+    use Least::{Admin, Operator, OutcomeOnly, Reader, Writer};
     let id = || portfolio.to_owned();
     macro_rules! call {
         ($path:literal, $least:ident, $request:ident { $($field:ident: $value:expr),* }) => {
@@ -156,6 +167,31 @@ fn calls(portfolio: &str) -> Vec<(&'static str, Least, Vec<u8>)> {
                     ..Default::default()
                 }]
             }
+        ),
+        call!(
+            "OutcomeService/RecordOutcomes",
+            OutcomeOnly,
+            RecordOutcomesRequest {
+                portfolio_id: id(),
+                outcomes: vec![v1::Outcome {
+                    client_id: "c0".into(),
+                    product_id: "p1".into(),
+                    kind: v1::OpportunityKind::CrossSell.into(),
+                    date: "2026-01-10".into(),
+                    result: v1::OutcomeResult::Lost.into(),
+                    ..Default::default()
+                }]
+            }
+        ),
+        call!(
+            "OutcomeService/ListOutcomes",
+            Reader,
+            ListOutcomesRequest { portfolio_id: id() }
+        ),
+        call!(
+            "OutcomeService/GetEffectReport",
+            Reader,
+            GetEffectReportRequest { portfolio_id: id() }
         ),
         call!(
             "CatalogService/GetClient",
@@ -411,8 +447,8 @@ async fn every_call_lets_in_whom_it_should_and_nobody_else() {
     let channel = server.channel().await;
     make_portfolio(&channel, "a").await;
     make_portfolio(&channel, "b").await;
-    let [reader, writer, admin] =
-        ["reader", "writer", "admin"].map(|role| make_key(&server, "a", role, &[]));
+    let [outcome_only, reader, writer, admin] =
+        ["outcome-only", "reader", "writer", "admin"].map(|role| make_key(&server, "a", role, &[]));
     let other = make_key(&server, "b", "admin", &[]);
     let expired = make_key(&server, "a", "admin", &["--expires-in", "1s"]);
     tokio::time::sleep(Duration::from_millis(2_100)).await;
@@ -492,11 +528,12 @@ async fn every_call_lets_in_whom_it_should_and_nobody_else() {
             expect(what, path, &status, codes);
         }
         for (role, key) in [
+            (Least::OutcomeOnly, &outcome_only),
             (Least::Reader, &reader),
             (Least::Writer, &writer),
             (Least::Admin, &admin),
         ] {
-            if role < least {
+            if !least.lets_in(role) {
                 let status = send(&channel, path, body.clone(), Some(&bearer(key))).await;
                 expect("a lower role", path, &status, &[Code::PermissionDenied]);
             }
@@ -526,6 +563,7 @@ async fn every_call_lets_in_whom_it_should_and_nobody_else() {
     ];
     for (path, least, body) in calls("a") {
         let key = match least {
+            Least::OutcomeOnly => &outcome_only,
             Least::Reader => &reader,
             Least::Writer => &writer,
             Least::Admin => &admin,

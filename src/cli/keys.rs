@@ -101,6 +101,7 @@ fn create(args: &CreateArgs) -> anyhow::Result<()> {
         Role::Reader => v1::KeyRole::Reader,
         Role::Writer => v1::KeyRole::Writer,
         Role::Admin => v1::KeyRole::Admin,
+        Role::OutcomeOnly => v1::KeyRole::OutcomeOnly,
     };
     let request = v1::CreateApiKeyRequest {
         portfolio_id: args.portfolio.portfolio.clone(),
@@ -155,6 +156,7 @@ fn row(key: &v1::ApiKey) -> Value {
         v1::KeyRole::Reader => Role::Reader.name(),
         v1::KeyRole::Writer => Role::Writer.name(),
         v1::KeyRole::Admin => Role::Admin.name(),
+        v1::KeyRole::OutcomeOnly => Role::OutcomeOnly.name(),
         v1::KeyRole::Unspecified => "",
     };
     json!({

@@ -3,6 +3,7 @@
 mod connect;
 mod demo;
 mod door;
+mod effect;
 mod evaluate;
 mod explain;
 mod export;
@@ -10,6 +11,7 @@ mod folder;
 mod import;
 mod keys;
 mod language;
+mod outcomes;
 mod output;
 mod pipeline;
 mod portfolios;
@@ -44,6 +46,8 @@ enum Command {
     Pipeline(pipeline::Args),
     Explain(explain::Args),
     Similar(similar::Args),
+    Outcomes(outcomes::Args),
+    Effect(effect::Args),
     Export(export::Args),
     Evaluate(evaluate::Args),
     Recipe(recipe::Args),
@@ -71,6 +75,8 @@ impl Cli {
             Command::Pipeline(args) => pipeline::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Similar(args) => similar::run(&args),
+            Command::Outcomes(args) => outcomes::run(&args),
+            Command::Effect(args) => effect::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Recipe(args) => recipe::run(&args),

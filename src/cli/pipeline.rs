@@ -64,6 +64,9 @@ pub struct FilterArgs {
     /// What to order by, best first
     #[arg(long, value_enum, default_value = "priority")]
     pub order: OrderArg,
+    /// Log the rows as shown today, so that `carteira effect` can say what showing earns
+    #[arg(long)]
+    pub log_shown: bool,
 }
 
 /// Print the opportunities of all clients, in the order in which to work them.
@@ -138,6 +141,7 @@ pub async fn stream(
         order: order.into(),
         limit,
         language: language.to_wire(),
+        log_shown: filter.log_shown,
     };
     let mut service = RecommendationServiceClient::new(channel);
     let stream = service.stream_opportunities(request).await;

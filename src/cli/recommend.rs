@@ -55,6 +55,7 @@ pub async fn ask(
         client_id: client.to_owned(),
         max_per_kind: limit,
         language: language.to_wire(),
+        log_shown: false,
     };
     let answer = RecommendationServiceClient::new(channel)
         .recommend_for_client(request)

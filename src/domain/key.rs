@@ -33,20 +33,22 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// What a key may do in its portfolio; each may also do what those before it may.
+/// What a key may do in its portfolio. The order is that of the stored numbers, not of power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// Read everything.
     Reader,
-    /// Record sales, tickets, events, clients and products.
+    /// Also record sales, tickets, events, outcomes, clients and products.
     Writer,
-    /// Change settings and the recipe, erase clients, make and revoke keys.
+    /// Also change settings and the recipe, erase clients, make and revoke keys.
     Admin,
+    /// Report outcomes, and nothing else.
+    OutcomeOnly,
 }
 
 impl Role {
     /// All, the least first.
-    pub const ALL: [Self; 3] = [Self::Reader, Self::Writer, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::OutcomeOnly, Self::Reader, Self::Writer, Self::Admin];
 
     /// What people call it.
     pub fn name(self) -> &'static str {
@@ -54,6 +56,16 @@ impl Role {
             Self::Reader => "reader",
             Self::Writer => "writer",
             Self::Admin => "admin",
+            Self::OutcomeOnly => "outcome-only",
+        }
+    }
+
+    /// Whether a key of this role may do what takes a key of the role `needed`.
+    pub fn covers(self, needed: Self) -> bool {
+        match self {
+            Self::Admin => true,
+            Self::Writer => needed != Self::Admin,
+            Self::Reader | Self::OutcomeOnly => self == needed,
         }
     }
 }

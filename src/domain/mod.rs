@@ -9,6 +9,7 @@ mod history;
 mod ids;
 mod key;
 mod money;
+mod offer;
 mod opportunity;
 mod portfolio;
 mod product;
@@ -33,6 +34,10 @@ pub use ids::{
 };
 pub use key::{ApiKey, KeyId, KeyIdError, Role};
 pub use money::{Currency, CurrencyError};
+pub use offer::{
+    MAX_OUTCOMES, MAX_SHOWINGS, Offer, Outcome, RejectReason, ReportedOutcome, Showing,
+    TooManyOutcomes,
+};
 pub use opportunity::{Kind, Opportunity, Shortfall};
 pub use portfolio::{Language, Period, Portfolio, WindowError, WindowMonths};
 pub use product::Product;

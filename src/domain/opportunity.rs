@@ -4,13 +4,32 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClientNo, ProductNo};
 
-/// What kind of offer an opportunity is.
+/// What kind of offer an opportunity is. The numbers are part of the store's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
 pub enum Kind {
     /// More of what the client buys.
-    Upsell,
+    Upsell = 0,
     /// A product that the client does not buy and its neighbours do.
-    CrossSell,
+    CrossSell = 1,
+}
+
+impl Kind {
+    /// All kinds, by number.
+    pub const ALL: [Self; 2] = [Self::Upsell, Self::CrossSell];
+
+    /// The kind of a number.
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// What programs call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Upsell => "upsell",
+            Self::CrossSell => "cross_sell",
+        }
+    }
 }
 
 /// One (client, product, kind) worth an offer.
@@ -62,4 +81,6 @@ pub enum Shortfall {
     TooFewNeighbours,
     /// Probabilities rest on the recipe's prior: the history is too short to calibrate on.
     Uncalibrated,
+    /// The client is held out, so that the effect of offering can be measured.
+    HeldOut,
 }

@@ -7,7 +7,7 @@ use imbl::{OrdMap, Vector};
 use super::{Directory, Refusal};
 use crate::domain::{
     ApiKey, Bucket, Client, ClientEvent, ClientEventKind, ClientId, ClientNo, Day, History, KeyId,
-    Month, Portfolio, Product, ProductId, ProductNo, Slot,
+    Kind, Month, Offer, Portfolio, Product, ProductId, ProductNo, Slot,
 };
 use crate::matrix::{Cell, Purchase, PurchaseLog, TicketMatrix, Window};
 
@@ -21,6 +21,9 @@ pub struct Figures {
     /// Tickets set without a date, in minor units per period.
     pub set_tickets_minor: i128,
 }
+
+/// Which offer: to whom, of what, of which kind.
+pub type OfferKey = (ClientNo, ProductNo, Kind);
 
 /// What one client spends on one product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +55,11 @@ pub struct Book {
     pub(super) months: OrdMap<Month, u64>,
     pub(super) figures: Figures,
     pub(super) api_keys: OrdMap<KeyId, Arc<ApiKey>>,
+    /// Offers that were shown or have an outcome.
+    pub(super) offers: OrdMap<OfferKey, Arc<Offer>>,
     pub(super) sequence: u64,
+    /// The last write that anything but logs of showings and keys depends on.
+    pub(super) facts_sequence: u64,
     window: Option<Window>,
     matrix: TicketMatrix,
 }
@@ -69,7 +76,9 @@ impl Book {
             months: OrdMap::new(),
             figures: Figures::default(),
             api_keys: OrdMap::new(),
+            offers: OrdMap::new(),
             sequence: 0,
+            facts_sequence: 0,
             window: None,
             matrix: TicketMatrix::default(),
         }
@@ -103,6 +112,25 @@ impl Book {
     /// The write counter that this state includes.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// The write counter of the last write that a score or an offer may depend on: showings and keys
+    /// leave it as it is.
+    pub fn facts_sequence(&self) -> u64 {
+        self.facts_sequence
+    }
+
+    /// Offers that were shown or have an outcome, by client, product and kind.
+    pub fn offers(&self) -> &OrdMap<OfferKey, Arc<Offer>> {
+        &self.offers
+    }
+
+    /// Those of one client.
+    pub fn offers_of(&self, client: ClientNo) -> impl Iterator<Item = (&OfferKey, &Arc<Offer>)> {
+        let first = (client, ProductNo(0), Kind::ALL[0]);
+        self.offers
+            .range(first..)
+            .take_while(move |((of, ..), _)| *of == client)
     }
 
     /// What it holds, in sums.

@@ -19,7 +19,7 @@ use super::restore::restore;
 use super::sales::EarlierSales;
 use super::tenant::Tenant;
 use super::{Answer, EngineError, Refusal, StartError, Write, WriteRequest};
-use crate::domain::{PortfolioId, PortfolioNo};
+use crate::domain::{Day, PortfolioId, PortfolioNo};
 use crate::store::{OpenOptions, SaleEntry, SaleHash, Store, StoreError, Unit, newest_checkpoint};
 
 /// Writes that may wait for the commit thread; more are turned away as busy.
@@ -384,6 +384,11 @@ impl EarlierSales for InStore<'_> {
         let found = self.store.sale(self.portfolio, hash);
         found.map_err(|error| EngineError::ReadOnly(error.to_string()))
     }
+}
+
+/// The day it is, in UTC.
+pub fn today() -> Day {
+    Day::from_epoch_days(now_unix().div_euclid(24 * 60 * 60) as i32)
 }
 
 /// Seconds since 1970-01-01 UTC, as the engine counts time.

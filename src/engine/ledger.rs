@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::answers::{Answers, request_hash};
-use super::book::Book;
+use super::book::{Book, OfferKey};
 use super::changed::Changed;
 use super::recipes::recipe_of;
 use super::sales::{EarlierSales, NAMED_VIOLATIONS, Posting};
@@ -27,12 +27,12 @@ const MAX_EVENTS: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Ledger {
     no: PortfolioNo,
-    book: Book,
+    pub(super) book: Book,
     answers: Answers,
     /// Clients whose rows the matrix does not show yet.
     unsettled: BTreeSet<ClientNo>,
     /// Whose offers the writes since the last published book may have changed.
-    changed: Changed,
+    pub(super) changed: Changed,
     /// Sales by name that are part of the batch under way, so not in the store yet.
     batch_sales: BTreeMap<SaleHash, SaleEntry>,
     /// The number for the next event of each client.
@@ -129,10 +129,15 @@ impl Ledger {
                 self.post(posting, &mut changes)
             }
             Write::RecordEvents(events) => self.record_events(events, &mut changes)?,
+            Write::RecordOutcomes(outcomes) => self.record_outcomes(outcomes, &mut changes)?,
+            Write::LogShowings(showings) => self.log_showings(showings, &mut changes),
             Write::CreateApiKey(key) => self.create_key(key, now_unix, &mut changes)?,
             Write::RevokeApiKey(id) => self.revoke_key(*id, &mut changes)?,
         };
         self.book.sequence += 1;
+        if request.write.changes_facts() {
+            self.book.facts_sequence = self.book.sequence;
+        }
         let answer = Answer {
             created,
             replaced,
@@ -280,6 +285,10 @@ impl Ledger {
         }
         self.book.clients.remove(id);
         self.book.events.remove(&client.0);
+        let offers: Vec<_> = self.book.offers_of(client).map(|(key, _)| *key).collect();
+        for key in offers {
+            self.book.offers.remove(&key);
+        }
         self.next_events.remove(&client.0);
         self.batch_sales.retain(|_, sale| sale.client != client);
         self.batch_erased.insert(client);
@@ -323,6 +332,18 @@ impl Ledger {
             return Err(Refusal::Precondition(text).into());
         }
         self.book.products.remove(id);
+        let of_product = |key: &&OfferKey| key.1 == product;
+        let offers: Vec<_> = self
+            .book
+            .offers
+            .keys()
+            .filter(of_product)
+            .copied()
+            .collect();
+        for key in offers {
+            self.book.offers.remove(&key);
+            changes.push(Change::DropOffer(key.0, key.1, key.2));
+        }
         changes.push(Change::DropProduct(product));
         Ok((0, 0))
     }

@@ -11,7 +11,7 @@ use crate::recommend::{Recipe, RecipeError};
 const STANDARD: &str = "standard";
 
 /// The recipe of a portfolio, with the parameters that it sets otherwise.
-pub(super) fn recipe_of(portfolio: &Portfolio) -> Result<Arc<Recipe>, Refusal> {
+pub fn recipe_of(portfolio: &Portfolio) -> Result<Arc<Recipe>, Refusal> {
     if portfolio.recipe.as_str() != STANDARD {
         let reason = format!(
             "names the recipe '{}'; there is '{STANDARD}'",

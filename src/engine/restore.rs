@@ -14,6 +14,7 @@ use crate::store::LoadedPortfolio;
 pub(super) fn restore(loaded: LoadedPortfolio) -> Ledger {
     let mut book = Book::new(loaded.portfolio);
     book.sequence = loaded.sequence;
+    book.facts_sequence = loaded.sequence;
     for (number, client) in loaded.clients {
         book.clients.restore(number.0, client.id.clone(), client);
     }
@@ -47,6 +48,9 @@ pub(super) fn restore(loaded: LoadedPortfolio) -> Ledger {
     }
     for key in loaded.api_keys {
         book.api_keys.insert(key.id, key);
+    }
+    for (client, product, kind, offer) in loaded.offers {
+        book.offers.insert((client, product, kind), offer);
     }
     Ledger::restore(
         loaded.no,

@@ -8,17 +8,22 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
+use super::commit::today;
 use super::recipes::recipe_of;
 use super::tenant::{Moment, Tenant};
-use super::{Advice, Book, EngineError, Supposed, View};
+use super::{Advice, Book, EngineError, OfferKey, Supposed, View};
 use crate::domain::{
-    Client, ClientNo, DAYS_PER_MONTH, Kind, Opportunity, Product, ProductId, ProductNo, Shortfall,
+    Client, ClientNo, DAYS_PER_MONTH, Day, Kind, Offer, Opportunity, Outcome, Product, ProductId,
+    ProductNo, Shortfall,
 };
 use crate::matrix::Cell;
 use crate::neighbours::Subject;
+use crate::outcome::{self, Correction, HoldOut, Resolved, held_until};
 use crate::pipeline::{Offered, Rules};
 use crate::recommend::adoption::Scene;
-use crate::recommend::{self, Advisor, Learnt, Receipt, Recipe, Scratch, SimilarClient};
+use crate::recommend::{
+    self, Advisor, Learnt, OutcomesRecipe, Receipt, Recipe, Scratch, SimilarClient,
+};
 
 /// What was learnt from one state of a portfolio.
 #[derive(Debug)]
@@ -27,11 +32,30 @@ pub struct Model {
     pub sequence: u64,
     /// When it was.
     pub at: SystemTime,
+    /// [`Book::facts_sequence`] of that state.
+    pub(super) facts_sequence: u64,
     recipe: Arc<Recipe>,
     advisor: Advisor,
+    outcomes: Option<outcome::Learnt>,
 }
 
 impl Model {
+    /// The recipe it was fitted with.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// What reported outcomes say of its probabilities.
+    pub fn outcomes(&self) -> Option<&outcome::Learnt> {
+        self.outcomes.as_ref()
+    }
+
+    /// How outcomes correct its probabilities.
+    pub fn correction(&self) -> Correction {
+        self.outcomes
+            .map_or(Correction::NONE, |learnt| learnt.serving())
+    }
+
     /// What the portfolio's history chose.
     pub fn learnt(&self) -> Vec<Learnt> {
         self.advisor.learnt()
@@ -54,11 +78,15 @@ pub(super) fn fit(book: &Book, view: &View) -> Result<Model, EngineError> {
     let as_of = log.days().map_or(book.as_of(), |(_, last)| last.plus(1));
     let fitted = Advisor::fit(&scene, &log, as_of, period_days, &go_on);
     let advisor = fitted.map_err(|_| EngineError::Closing)?;
+    let resolved = resolved(book);
+    let outcomes = Correction::learn(&resolved, recipe.outcomes.least_outcomes);
     Ok(Model {
         sequence: book.sequence(),
+        facts_sequence: book.facts_sequence(),
         at: SystemTime::now(),
         recipe,
         advisor,
+        outcomes,
     })
 }
 
@@ -67,13 +95,14 @@ pub(super) fn fit(book: &Book, view: &View) -> Result<Model, EngineError> {
 pub(super) fn client_offers(
     moment: &Moment,
     model: &Model,
+    today: Day,
     clients: &[ClientNo],
 ) -> (Vec<Arc<[Opportunity]>>, BTreeSet<Shortfall>) {
     let advise = |client: &ClientNo| {
         let Some(record) = moment.book.clients().get(client.0) else {
             return Advice::default();
         };
-        SCRATCH.with_borrow_mut(|scratch| advise(moment, model, *client, record, scratch))
+        SCRATCH.with_borrow_mut(|scratch| advise(moment, model, today, *client, record, scratch))
     };
     let advices: Vec<Advice> = clients.par_iter().map(advise).collect();
     let shortfalls = advices
@@ -94,7 +123,13 @@ impl Tenant {
         let Some(record) = moment.book.clients().get(client.0) else {
             return Ok(Advice::default());
         };
-        Ok(SCRATCH.with_borrow_mut(|scratch| advise(moment, &model, client, record, scratch)))
+        let hold_out = hold_out(&moment.book, &model);
+        let mut advice = SCRATCH
+            .with_borrow_mut(|scratch| advise(moment, &model, today(), client, record, scratch));
+        if hold_out.holds(&record.id) {
+            advice.shortfalls.insert(Shortfall::HeldOut);
+        }
+        Ok(advice)
     }
 
     /// What more a client would buy that is only supposed. Nothing is written.
@@ -142,7 +177,16 @@ impl Tenant {
         let record = record.map(AsRef::as_ref);
         Ok(SCRATCH.with_borrow_mut(|scratch| {
             let advice = model.advisor.advise(&scene, &subject, scratch);
-            publish(book, &scene.book, &model, record, &cells, &current, advice)
+            let eligible = Eligible::of(book, &model, today());
+            publish(
+                &eligible,
+                &scene.book,
+                &model,
+                record,
+                &cells,
+                &current,
+                advice,
+            )
         }))
     }
 
@@ -166,16 +210,13 @@ impl Tenant {
             .map(|line| line.ticket_minor);
         Ok(explained.map(|(mut opportunity, mut receipt)| {
             exact(&mut opportunity, current.unwrap_or(0), &scene.book);
+            correct(&mut opportunity, model.correction(), &scene.book);
             if opportunity.kind == Kind::Upsell {
                 receipt.priority.value_minor = opportunity.gain_minor as f64;
             }
+            receipt.priority.probability = opportunity.probability;
             (opportunity, receipt)
         }))
-    }
-
-    /// Digits that published tickets are rounded to.
-    pub fn significant_digits(&self, moment: &Moment) -> Result<u32, EngineError> {
-        Ok(self.model(moment)?.recipe.offer.significant_digits)
     }
 
     /// The clients most like a client, and why there may be fewer than asked for.
@@ -211,6 +252,7 @@ fn scene<'a>(book: &'a Book, view: &'a View, recipe: &'a Recipe) -> Scene<'a> {
 fn advise(
     moment: &Moment,
     model: &Model,
+    today: Day,
     client: ClientNo,
     record: &Client,
     scratch: &mut Scratch,
@@ -227,7 +269,7 @@ fn advise(
         Some(lines[at].ticket_minor)
     };
     publish(
-        book,
+        &Eligible::of(book, model, today),
         &scene.book,
         model,
         Some(record),
@@ -239,7 +281,7 @@ fn advise(
 
 /// What the rules let through, with current tickets to the minor unit: scoring works on `f32`.
 fn publish(
-    book: &Book,
+    eligible: &Eligible<'_>,
     scored: &recommend::Book<'_>,
     model: &Model,
     record: Option<&Client>,
@@ -255,6 +297,7 @@ fn publish(
             current(opportunity.product).unwrap_or(0),
             scored,
         );
+        correct(opportunity, model.correction(), scored);
     }
     opportunities.retain(|opportunity| {
         opportunity.kind != Kind::Upsell
@@ -265,7 +308,7 @@ fn publish(
         per_client: model.recipe.offer.per_client,
     };
     Advice {
-        opportunities: rules.keep(&Eligible(book), record, cells, opportunities),
+        opportunities: rules.keep(eligible, record, cells, opportunities),
         shortfalls: advice.shortfalls.into_iter().collect(),
     }
 }
@@ -283,20 +326,72 @@ fn exact(opportunity: &mut Opportunity, current_ticket_minor: i64, book: &recomm
     }
 }
 
-/// What the rules ask of a book.
-struct Eligible<'a>(&'a Book);
+/// Corrects the probability by what outcomes taught, and the priority with it: that is linear in it.
+fn correct(opportunity: &mut Opportunity, correction: Correction, book: &recommend::Book<'_>) {
+    let probability = correction.apply(opportunity.probability);
+    if opportunity.probability > 0.0 && correction != Correction::NONE {
+        let cost = book.recipe.offer.contact_cost_minor;
+        let factor = probability / opportunity.probability;
+        opportunity.priority_minor = (opportunity.priority_minor + cost) * factor - cost;
+        opportunity.probability = probability;
+    }
+}
+
+/// Offers that came to an end after they were shown.
+fn resolved(book: &Book) -> Vec<Resolved> {
+    let ended = |((client, ..), offer): (&OfferKey, &Arc<Offer>)| {
+        let last = offer.last_outcome()?;
+        let won = match last.outcome {
+            Outcome::Won { .. } => true,
+            Outcome::Lost | Outcome::Rejected(_) => false,
+            Outcome::Postponed { .. } => return None,
+        };
+        let mut before = offer.showings().iter().rev();
+        let shown = before.find(|showing| !showing.held_out && showing.day <= last.day)?;
+        Some(Resolved {
+            client: *client,
+            probability: shown.history_probability,
+            won,
+        })
+    };
+    book.offers().iter().filter_map(ended).collect()
+}
+
+/// Which clients of a book are held out.
+pub(super) fn hold_out(book: &Book, model: &Model) -> HoldOut {
+    HoldOut::of(&book.portfolio().id, model.recipe.outcomes.held_out_share)
+}
+
+/// What the rules ask of a book on a day.
+struct Eligible<'a> {
+    book: &'a Book,
+    outcomes: OutcomesRecipe,
+    today: Day,
+}
+
+impl<'a> Eligible<'a> {
+    fn of(book: &'a Book, model: &Model, today: Day) -> Self {
+        Self {
+            book,
+            outcomes: model.recipe.outcomes,
+            today,
+        }
+    }
+}
 
 impl Offered for Eligible<'_> {
     fn product(&self, product: ProductNo) -> Option<&Arc<Product>> {
-        self.0.products().get(product.0)
+        self.book.products().get(product.0)
     }
 
     fn product_no(&self, id: &ProductId) -> Option<ProductNo> {
-        self.0.products().number(id).map(ProductNo)
+        self.book.products().number(id).map(ProductNo)
     }
 
-    /// An open complaint holds every offer back.
-    fn on_hold(&self, client: ClientNo, _product: ProductNo, _kind: Kind) -> bool {
-        self.0.complaint_open(client)
+    /// An open complaint holds every offer back, an outcome its own until its day.
+    fn on_hold(&self, client: ClientNo, product: ProductNo, kind: Kind) -> bool {
+        let offer = self.book.offers().get(&(client, product, kind));
+        let until = offer.and_then(|offer| held_until(offer, &self.outcomes));
+        until.is_some_and(|until| self.today < until) || self.book.complaint_open(client)
     }
 }

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::changed::{ChangeLog, Changed};
+use super::commit::today;
 use super::evaluating::Evaluated;
 use super::pages::PinnedLists;
-use super::scoring::{Model, client_offers, fit};
+use super::scoring::{Model, client_offers, fit, hold_out};
 use super::view::{SMALL_BOOK_TICKETS, View};
 use super::{Book, EngineError};
-use crate::domain::{ClientNo, Shortfall};
+use crate::domain::{ClientNo, Day, Shortfall};
+use crate::outcome::{HoldOut, held_until};
 use crate::pipeline::Pipeline;
 
 /// Books up to this many tickets are fitted anew when a read meets a write that the model does not
@@ -52,10 +54,19 @@ pub struct Scored {
     pub moment: Arc<Moment>,
     /// The model they were scored with.
     pub model: Arc<Model>,
+    /// The day that they may be made on.
+    pub today: Day,
     /// The offers.
     pub pipeline: Pipeline,
     /// Why there may be fewer than expected.
     pub shortfalls: BTreeSet<Shortfall>,
+}
+
+impl Scored {
+    /// Which clients are scored and not shown.
+    pub fn hold_out(&self) -> HoldOut {
+        hold_out(&self.moment.book, &self.model)
+    }
 }
 
 /// One portfolio.
@@ -131,7 +142,8 @@ impl Tenant {
     /// there is. The first read of a portfolio waits for its first fit.
     pub fn model(&self, moment: &Moment) -> Result<Arc<Model>, EngineError> {
         let small = moment.book.matrix().tickets() <= FRESH_MODEL_TICKETS;
-        let good = |model: &Arc<Model>| !small || model.sequence == moment.book.sequence();
+        let good =
+            |model: &Arc<Model>| !small || model.facts_sequence == moment.book.facts_sequence();
         if let Some(model) = self.model.load_full().filter(good) {
             return Ok(model);
         }
@@ -153,8 +165,10 @@ impl Tenant {
     pub fn scored(&self) -> Result<Arc<Scored>, EngineError> {
         let moment = self.moment();
         let small = moment.book.matrix().tickets() <= FRESH_MODEL_TICKETS;
+        let today = today();
         let good = |scored: &Arc<Scored>| {
-            !small || scored.moment.book.sequence() >= moment.book.sequence()
+            let fresh = scored.moment.book.facts_sequence() >= moment.book.facts_sequence();
+            scored.today == today && (!small || fresh)
         };
         match self.scored.load_full().filter(good) {
             Some(scored) => Ok(scored),
@@ -186,11 +200,12 @@ impl Tenant {
     pub(super) fn score(&self, refit: bool) -> Result<Arc<Scored>, EngineError> {
         let _scoring = lock(&self.scoring);
         let moment = self.moment();
-        let sequence = moment.book.sequence();
+        let (facts, today) = (moment.book.facts_sequence(), today());
         let last = self.scored.load_full();
-        let fitted = |model: &Arc<Model>| model.sequence == sequence;
+        let fitted = |model: &Arc<Model>| model.facts_sequence == facts;
         if let Some(last) = &last
-            && last.moment.book.sequence() == sequence
+            && last.moment.book.facts_sequence() == facts
+            && last.today == today
             && (!refit || fitted(&last.model))
         {
             return Ok(last.clone());
@@ -204,7 +219,11 @@ impl Tenant {
         };
         let changed = match &last {
             Some(last) if Arc::ptr_eq(&last.model, &model) => {
-                lock(&self.log).since(last.moment.book.sequence())
+                let mut changed = lock(&self.log).since(last.moment.book.sequence());
+                for client in released(&moment.book, &model, last.today, today) {
+                    changed.client(client);
+                }
+                changed
             }
             _ => Changed::All,
         };
@@ -214,7 +233,7 @@ impl Tenant {
         let (pipeline, shortfalls) = match (&last, &changed) {
             (Some(last), Changed::Clients(changed)) if few(changed) => {
                 let changed: Vec<_> = changed.iter().copied().collect();
-                let (rows, mut shortfalls) = client_offers(&moment, &model, &changed);
+                let (rows, mut shortfalls) = client_offers(&moment, &model, today, &changed);
                 shortfalls.extend(&last.shortfalls);
                 (
                     last.pipeline.with_rows(changed.into_iter().zip(rows)),
@@ -223,19 +242,34 @@ impl Tenant {
             }
             _ => {
                 let all: Vec<_> = (0..clients as u32).map(ClientNo).collect();
-                let (rows, shortfalls) = client_offers(&moment, &model, &all);
+                let (rows, shortfalls) = client_offers(&moment, &model, today, &all);
                 (Pipeline::new(rows), shortfalls)
             }
         };
         let scored = Arc::new(Scored {
             moment,
             model,
+            today,
             pipeline,
             shortfalls,
         });
         self.scored.store(Some(scored.clone()));
         Ok(scored)
     }
+}
+
+/// Clients with an offer that waited on a day and no longer does on a later one. Cost: the offers
+/// that have a past.
+fn released(book: &Book, model: &Model, from: Day, to: Day) -> impl Iterator<Item = ClientNo> {
+    let outcomes = model.recipe().outcomes;
+    let offers = (from != to).then(|| book.offers().iter());
+    offers
+        .into_iter()
+        .flatten()
+        .filter_map(move |((client, ..), offer)| {
+            let until = held_until(offer, &outcomes)?;
+            ((from < until) != (to < until)).then_some(*client)
+        })
 }
 
 /// A poisoned lock guards plain data that a stopped computation left whole.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    ApiKey, Client, ClientEvent, ClientId, Day, KeyId, Language, Period, Portfolio, PortfolioId,
-    Product, ProductId, RequestId, SaleId, Text, WindowMonths,
+    ApiKey, Client, ClientEvent, ClientId, Day, KeyId, Kind, Language, Period, Portfolio,
+    PortfolioId, Product, ProductId, ReportedOutcome, RequestId, SaleId, Showing, Text,
+    WindowMonths,
 };
 
 /// A sale by the caller's ids.
@@ -35,6 +36,17 @@ pub struct TicketDraft {
     pub product: ProductId,
     /// Minor units per period, 0 to [`crate::domain::MAX_AMOUNT_MINOR`]; 0 takes the set ticket back.
     pub ticket_minor: i64,
+}
+
+/// An offer by the caller's ids.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OfferId {
+    /// To whom.
+    pub client: ClientId,
+    /// What.
+    pub product: ProductId,
+    /// Upsell or cross-sell.
+    pub kind: Kind,
 }
 
 /// New values for some fields of a portfolio.
@@ -77,10 +89,24 @@ pub enum Write {
     SetTickets(Vec<TicketDraft>),
     /// Record what happened with clients.
     RecordEvents(Vec<(ClientId, ClientEvent)>),
+    /// Report what became of offers; no offer twice on one day.
+    RecordOutcomes(Vec<(OfferId, ReportedOutcome)>),
+    /// Log which offers were shown. Those of clients and products that are gone by now are left out.
+    LogShowings(Vec<(OfferId, Showing)>),
     /// Let somebody in.
     CreateApiKey(ApiKey),
     /// Let nobody in with this key any more.
     RevokeApiKey(KeyId),
+}
+
+impl Write {
+    /// Whether a score or an offer may depend on it.
+    pub fn changes_facts(&self) -> bool {
+        !matches!(
+            self,
+            Self::LogShowings(_) | Self::CreateApiKey(_) | Self::RevokeApiKey(_)
+        )
+    }
 }
 
 /// A write, where it goes, and the caller's name for it.

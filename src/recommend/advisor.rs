@@ -22,7 +22,8 @@ pub enum TicketReceipt {
     Line(AdoptionReceipt),
 }
 
-/// How a probability was estimated: `1 / (1 + exp(-(intercept + sum(value x coefficient))))`.
+/// How a probability was estimated from the history:
+/// `1 / (1 + exp(-(intercept + sum(value x coefficient))))`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbabilityReceipt {
     /// The constant.

@@ -29,7 +29,8 @@ pub use learnt::Learnt;
 pub use reason::reason;
 pub use receipt::{recompute, round_minor};
 pub use recipe::{
-    ListsRecipe, OfferRecipe, Parameter, Parameters, Recipe, RecipeError, UpsellRecipe,
+    ListsRecipe, OfferRecipe, OutcomesRecipe, Parameter, Parameters, Recipe, RecipeError,
+    UpsellRecipe,
 };
 pub use similar::SimilarClient;
 pub use success::{SuccessModel, SuccessReceipt, SuccessTerm};

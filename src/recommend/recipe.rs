@@ -182,6 +182,29 @@ pub struct ListsRecipe {
     pub net_weight: f64,
 }
 
+/// How long outcomes hold offers back, and how their effect is measured: section `outcomes`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OutcomesRecipe {
+    /// Days that a won offer is not made again.
+    pub won_days: i32,
+    /// Days that a lost offer is not made again.
+    pub lost_days: i32,
+    /// The same where the client has a contract elsewhere.
+    pub contract_elsewhere_days: i32,
+    /// The same where the client has no use for the product.
+    pub no_use_days: i32,
+    /// The same where the price was the reason.
+    pub price_days: i32,
+    /// The same where it was not the time.
+    pub timing_days: i32,
+    /// The same for any other reason.
+    pub other_reason_days: i32,
+    /// The share of clients of which nothing is shown.
+    pub held_out_share: f64,
+    /// With fewer, outcomes do not correct the probabilities.
+    pub least_outcomes: usize,
+}
+
 /// All parameters of the scoring, read and checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
@@ -193,6 +216,8 @@ pub struct Recipe {
     pub adoption: AdoptionRecipe,
     /// How lists that serve two ends are ordered.
     pub lists: ListsRecipe,
+    /// How long outcomes hold offers back.
+    pub outcomes: OutcomesRecipe,
     parameters: Parameters,
 }
 
@@ -229,6 +254,7 @@ impl Recipe {
             upsell: UpsellRecipe::of(&parameters)?,
             adoption: AdoptionRecipe::of(&parameters)?,
             lists: ListsRecipe::of(&parameters)?,
+            outcomes: OutcomesRecipe::of(&parameters)?,
             parameters,
         })
     }
@@ -253,6 +279,23 @@ impl ListsRecipe {
             page_rows: parameters.count("lists.page_rows")?,
             new_product_worth: parameters.value("lists.new_product_worth")?,
             net_weight: parameters.value("lists.net_weight")?,
+        })
+    }
+}
+
+impl OutcomesRecipe {
+    fn of(parameters: &Parameters) -> Result<Self, RecipeError> {
+        let days = |name: &str| Ok(parameters.count(&format!("outcomes.{name}_days"))? as i32);
+        Ok(Self {
+            won_days: days("won")?,
+            lost_days: days("lost")?,
+            contract_elsewhere_days: days("contract_elsewhere")?,
+            no_use_days: days("no_use")?,
+            price_days: days("price")?,
+            timing_days: days("timing")?,
+            other_reason_days: days("other_reason")?,
+            held_out_share: parameters.value("outcomes.held_out_share")?,
+            least_outcomes: parameters.count("outcomes.least_outcomes")?,
         })
     }
 }

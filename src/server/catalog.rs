@@ -6,12 +6,13 @@ use tonic::{Request, Response, Status};
 
 use super::access::Caller;
 use super::form::Form;
+use super::outcomes::offer_to_wire;
 use super::{Api, token};
 use crate::domain::{
     Attribute, Client, ClientEvent, ClientEventKind, ClientId, MAX_CLIENT_BYTES,
     MAX_EXCLUDED_PRODUCTS, Product, ProductId, Slot,
 };
-use crate::engine::{Book, Write};
+use crate::engine::{Book, Write, recipe_of};
 use crate::wire::v1;
 use crate::wire::v1::catalog_service_server::CatalogService;
 
@@ -120,6 +121,7 @@ impl CatalogService for Api {
         let (caller, request) = Caller::of(request)?;
         let (book, id) = self.client(&caller, &request.portfolio_id, &request.client_id)?;
         let (number, client) = book.client(&id)?;
+        let recipe = recipe_of(book.portfolio())?.outcomes;
         let purchases = book.buckets(number).map(|bucket| {
             let product = book.products().get(bucket.product.0);
             let (month, last_date) = match bucket.slot {
@@ -145,6 +147,10 @@ impl CatalogService for Api {
                 .events(number)
                 .iter()
                 .map(|event| event_to_wire(&id, event))
+                .collect(),
+            offers: book
+                .offers_of(number)
+                .map(|(key, offer)| offer_to_wire(&book, *key, offer, &recipe))
                 .collect(),
         }))
     }

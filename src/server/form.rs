@@ -94,6 +94,18 @@ impl Form {
         self.take(field, Day::parse(raw))
     }
 
+    /// A date that need not be there.
+    pub(super) fn optional_day(
+        &mut self,
+        field: impl Into<String>,
+        raw: &str,
+    ) -> Option<Option<Day>> {
+        if raw.is_empty() {
+            return Some(None);
+        }
+        self.take(field, Day::parse(raw)).map(Some)
+    }
+
     /// A share that need not be there.
     pub(super) fn optional_share(
         &mut self,

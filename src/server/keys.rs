@@ -81,8 +81,9 @@ fn role(form: &mut Form, raw: i32) -> Option<Role> {
         Ok(v1::KeyRole::Reader) => Some(Role::Reader),
         Ok(v1::KeyRole::Writer) => Some(Role::Writer),
         Ok(v1::KeyRole::Admin) => Some(Role::Admin),
+        Ok(v1::KeyRole::OutcomeOnly) => Some(Role::OutcomeOnly),
         Ok(v1::KeyRole::Unspecified) => {
-            form.refuse("role", "must be READER, WRITER or ADMIN");
+            form.refuse("role", "must be READER, WRITER, ADMIN or OUTCOME_ONLY");
             None
         }
         Err(_) => {
@@ -109,6 +110,7 @@ fn to_wire(key: &ApiKey) -> v1::ApiKey {
         Role::Reader => v1::KeyRole::Reader,
         Role::Writer => v1::KeyRole::Writer,
         Role::Admin => v1::KeyRole::Admin,
+        Role::OutcomeOnly => v1::KeyRole::OutcomeOnly,
     };
     let timestamp = |seconds| prost_types::Timestamp { seconds, nanos: 0 };
     v1::ApiKey {

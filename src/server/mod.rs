@@ -7,11 +7,13 @@
 mod access;
 mod catalog;
 mod compute;
+mod effect;
 mod form;
 mod keys;
 mod limits;
 mod model;
 mod opportunities;
+mod outcomes;
 mod portfolios;
 mod receipts;
 mod recommendations;
@@ -37,6 +39,7 @@ use crate::engine::Engine;
 use crate::wire::DESCRIPTORS;
 use crate::wire::v1::catalog_service_server::CatalogServiceServer;
 use crate::wire::v1::model_service_server::ModelServiceServer;
+use crate::wire::v1::outcome_service_server::OutcomeServiceServer;
 use crate::wire::v1::portfolio_service_server::PortfolioServiceServer;
 use crate::wire::v1::recommendation_service_server::RecommendationServiceServer;
 use crate::wire::v1::ticket_service_server::TicketServiceServer;
@@ -155,6 +158,7 @@ impl Bound {
             )
             .add_service(CatalogServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(TicketServiceServer::new(api.clone()).max_decoding_message_size(message))
+            .add_service(OutcomeServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(ModelServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(RecommendationServiceServer::new(api).max_decoding_message_size(message));
         // The transport sets this only on sockets that it binds itself. Without it an answer's trailer
@@ -189,6 +193,7 @@ async fn watch_health(
         <PortfolioServiceServer<Api> as tonic::server::NamedService>::NAME,
         <CatalogServiceServer<Api> as tonic::server::NamedService>::NAME,
         <TicketServiceServer<Api> as tonic::server::NamedService>::NAME,
+        <OutcomeServiceServer<Api> as tonic::server::NamedService>::NAME,
         "",
     ];
     let reading = [

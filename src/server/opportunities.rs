@@ -99,6 +99,11 @@ impl Writer<'_> {
                 "The history is too short to calibrate on; probabilities rest on the recipe's prior.",
                 "O histórico é curto demais para calibrar; as probabilidades seguem o padrão da receita.",
             ),
+            Shortfall::HeldOut => (
+                NoticeCode::HeldOut,
+                "The client is held out so that the effect of offering can be measured; nothing is shown of it.",
+                "O cliente está no grupo de controle, para medir o efeito das ofertas; nada dele é mostrado.",
+            ),
         };
         let text = match self.language {
             Language::English => english,

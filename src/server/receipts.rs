@@ -1,12 +1,13 @@
 //! Receipts, from the domain to the contract.
 
 use crate::domain::QuantileReceipt;
+use crate::outcome::Correction;
 use crate::recommend::adoption::{AdoptionReceipt, ReceiptTerm};
 use crate::recommend::{PriorityReceipt, ProbabilityReceipt, Receipt, TicketReceipt, recompute};
 use crate::wire::v1;
 
-/// Writes a receipt. `digits` are those that tickets are rounded to.
-pub(super) fn to_wire(receipt: &Receipt, digits: u32) -> v1::Receipt {
+/// Writes a receipt. `digits` are those that tickets are rounded to, `correction` what outcomes taught.
+pub(super) fn to_wire(receipt: &Receipt, digits: u32, correction: Correction) -> v1::Receipt {
     let rounding = v1::Rounding { digits };
     let method = match &receipt.ticket {
         TicketReceipt::Quantile(quantile) => {
@@ -26,7 +27,7 @@ pub(super) fn to_wire(receipt: &Receipt, digits: u32) -> v1::Receipt {
         ticket: Some(v1::TicketReceipt {
             method: Some(method),
         }),
-        probability: Some(probability_to_wire(&receipt.probability)),
+        probability: Some(probability_to_wire(&receipt.probability, correction)),
         priority: Some(v1::PriorityReceipt {
             probability,
             value_minor,
@@ -95,7 +96,10 @@ fn line_to_wire(receipt: &AdoptionReceipt, rounding: v1::Rounding) -> v1::Linear
     }
 }
 
-fn probability_to_wire(receipt: &ProbabilityReceipt) -> v1::ProbabilityReceipt {
+fn probability_to_wire(
+    receipt: &ProbabilityReceipt,
+    correction: Correction,
+) -> v1::ProbabilityReceipt {
     let term = |(name, value, coefficient): &(String, f64, f64)| v1::Term {
         name: name.clone(),
         value: *value,
@@ -105,5 +109,7 @@ fn probability_to_wire(receipt: &ProbabilityReceipt) -> v1::ProbabilityReceipt {
         intercept: receipt.intercept,
         terms: receipt.terms.iter().map(term).collect(),
         calibrated: receipt.calibrated,
+        outcome_shift: correction.shift,
+        outcome_scale: correction.scale,
     }
 }

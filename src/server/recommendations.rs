@@ -12,14 +12,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::access::Caller;
-use super::form::Form;
+use super::form::{Form, MAX_BATCH};
 use super::opportunities::{Writer, filter, kind, order, total_gain};
 use super::portfolios::language;
 use super::{Api, receipts, token};
 use crate::domain::{
-    ClientId, Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Violation,
+    ClientId, Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Shortfall,
+    Showing, Violation,
 };
-use crate::engine::{Advice, Book, Refusal, Scored, Supposed, Tenant};
+use crate::engine::{Advice, Book, OfferId, Refusal, Scored, Supposed, Tenant, Write, today};
+use crate::outcome::Correction;
 use crate::pipeline::{Filter, Order};
 use crate::wire::v1;
 use crate::wire::v1::recommendation_service_server::RecommendationService;
@@ -56,12 +58,25 @@ impl RecommendationService for Api {
         let language = language(&mut form, "language", request.language);
         let (tenant, (client, language)) =
             self.open(&caller, form, portfolio, client.zip(language))?;
-        self.compute(move || {
+        let work = move || {
             let moment = tenant.moment();
             let (number, _) = moment.book.client(&client)?;
-            let advice = tenant.advise(&moment, number)?;
+            let mut advice = tenant.advise(&moment, number)?;
+            let held_out = advice.shortfalls.contains(&Shortfall::HeldOut);
+            let showings = match request.log_shown {
+                true => {
+                    let model = tenant.model(&moment)?;
+                    let rows = chosen(&advice, rows);
+                    let rows = rows.into_iter().flatten().map(|row| (row, held_out));
+                    showings(&moment.book, model.correction(), rows)
+                }
+                false => Vec::new(),
+            };
+            if held_out {
+                advice.opportunities.clear();
+            }
             let answer = Shown::of(&moment.book, language, advice, rows, false);
-            Ok(v1::RecommendForClientResponse {
+            let response = v1::RecommendForClientResponse {
                 client_id: client.to_string(),
                 currency: answer.currency,
                 upsell: answer.upsell,
@@ -70,9 +85,12 @@ impl RecommendationService for Api {
                 cross_sell_total_minor: answer.cross_sell_total_minor,
                 notices: answer.notices,
                 sequence: moment.book.sequence(),
-            })
-        })
-        .await
+            };
+            Ok((response, showings))
+        };
+        let (response, showings) = self.compute.run(work).await?;
+        self.log(&caller, &request.portfolio_id, showings).await?;
+        Ok(Response::new(response))
     }
 
     async fn list_opportunities(
@@ -87,7 +105,8 @@ impl RecommendationService for Api {
         let language = language(&mut form, "language", request.language);
         let (tenant, (order, language)) =
             self.open(&caller, form, portfolio, order.zip(language))?;
-        self.compute(move || {
+        let portfolio_id = request.portfolio_id.clone();
+        let work = move || {
             let wanted = request.filter.unwrap_or_default();
             let list = list_name(&request.portfolio_id, &wanted, order);
             let place: Option<Place> = token::decode(&list, &request.page_token)?;
@@ -96,12 +115,18 @@ impl RecommendationService for Api {
                 Some(place) => tenant.pinned(place.list).ok_or_else(expired)?,
             };
             let book = &scored.moment.book;
-            let found = select(&scored, &wanted, order)?;
+            let selected = select(&scored, &wanted, order)?;
+            let found = &selected.found;
             let given = place
                 .map_or(0, |place| place.given as usize)
                 .min(found.len());
             let page = &found[given..(given + size).min(found.len())];
-            let next_page_token = match given + page.len() < found.len() {
+            let last = given + page.len() == found.len();
+            let showings = match request.log_shown {
+                true => selected.showings(&scored, given, size),
+                false => Vec::new(),
+            };
+            let next_page_token = match !last {
                 true => {
                     let place = Place {
                         list: tenant.pin(&scored),
@@ -115,7 +140,7 @@ impl RecommendationService for Api {
                 book,
                 language: language.unwrap_or(book.portfolio().language),
             };
-            Ok(v1::ListOpportunitiesResponse {
+            let response = v1::ListOpportunitiesResponse {
                 opportunities: page
                     .iter()
                     .map(|row| writer.opportunity(row, false))
@@ -126,9 +151,12 @@ impl RecommendationService for Api {
                 currency: book.portfolio().currency.to_string(),
                 sequence: book.sequence(),
                 notices: writer.notices(&scored.shortfalls),
-            })
-        })
-        .await
+            };
+            Ok((response, showings))
+        };
+        let (response, showings) = self.compute.run(work).await?;
+        self.log(&caller, &portfolio_id, showings).await?;
+        Ok(Response::new(response))
     }
 
     type StreamOpportunitiesStream =
@@ -140,25 +168,36 @@ impl RecommendationService for Api {
     ) -> Result<Response<Self::StreamOpportunitiesStream>, Status> {
         let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
+        if request.log_shown && !(1..=MAX_BATCH as u64).contains(&request.limit) {
+            form.refuse(
+                "limit",
+                format!("must be from 1 to {MAX_BATCH} where the rows are logged as shown"),
+            );
+        }
         let portfolio = form.portfolio(&request.portfolio_id);
         let order = order(&mut form, request.order);
         let language = language(&mut form, "language", request.language);
         let (tenant, (order, language)) =
             self.open(&caller, form, portfolio, order.zip(language))?;
-        let rows = self
-            .compute
-            .run(move || {
-                let scored = tenant.scored()?;
-                let wanted = request.filter.unwrap_or_default();
-                let found = select(&scored, &wanted, order)?;
-                let limit = match request.limit {
-                    0 => usize::MAX,
-                    limit => usize::try_from(limit).unwrap_or(usize::MAX),
-                };
-                let rows: Vec<Opportunity> = found.into_iter().take(limit).cloned().collect();
-                Ok((scored, rows))
-            })
-            .await?;
+        let portfolio_id = request.portfolio_id.clone();
+        let work = move || {
+            let scored = tenant.scored()?;
+            let wanted = request.filter.unwrap_or_default();
+            let selected = select(&scored, &wanted, order)?;
+            let limit = match request.limit {
+                0 => usize::MAX,
+                limit => usize::try_from(limit).unwrap_or(usize::MAX),
+            };
+            let showings = match request.log_shown {
+                true => selected.showings(&scored, 0, limit),
+                false => Vec::new(),
+            };
+            let found = selected.found.into_iter().take(limit);
+            let rows: Vec<Opportunity> = found.cloned().collect();
+            Ok(((scored, rows), showings))
+        };
+        let (rows, showings) = self.compute.run(work).await?;
+        self.log(&caller, &portfolio_id, showings).await?;
         let (answers, stream) = mpsc::channel(2);
         tokio::spawn(stream_rows(rows, language, answers));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
@@ -200,9 +239,14 @@ impl RecommendationService for Api {
                 Refusal::Precondition(text)
             })?;
             let writer = Writer { book, language: language.unwrap_or(book.portfolio().language) };
+            let model = tenant.model(&moment)?;
             Ok(v1::ExplainOpportunityResponse {
                 opportunity: Some(writer.opportunity(&opportunity, false)),
-                receipt: Some(receipts::to_wire(&receipt, tenant.significant_digits(&moment)?)),
+                receipt: Some(receipts::to_wire(
+                    &receipt,
+                    model.recipe().offer.significant_digits,
+                    model.correction(),
+                )),
                 sequence: book.sequence(),
             })
         })
@@ -312,6 +356,24 @@ impl Api {
         Ok((self.gate.tenant(caller, &portfolio)?, rest))
     }
 
+    /// Logs what was shown, before it is: an answer whose showing is not kept would bend the report.
+    async fn log(
+        &self,
+        caller: &Caller,
+        portfolio: &str,
+        showings: Vec<(OfferId, Showing)>,
+    ) -> Result<(), Status> {
+        if showings.is_empty() {
+            return Ok(());
+        }
+        let mut form = Form::default();
+        let portfolio = form.portfolio(portfolio);
+        let portfolio = form.finish(portfolio)?;
+        let write = Write::LogShowings(showings);
+        self.gate.write(caller, portfolio, None, write).await?;
+        Ok(())
+    }
+
     async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Status> + Send + 'static,
@@ -343,18 +405,7 @@ impl Shown {
             book,
             language: language.unwrap_or(book.portfolio().language),
         };
-        let of_kind = |kind: Kind, order: Order| {
-            let mut list: Vec<&Opportunity> = advice
-                .opportunities
-                .iter()
-                .filter(|row| row.kind == kind)
-                .collect();
-            list.sort_by(|a, b| order.compare(a, b));
-            list.truncate(rows);
-            list
-        };
-        let upsell = of_kind(Kind::Upsell, Order::Gain);
-        let cross_sell = of_kind(Kind::CrossSell, Order::Priority);
+        let [upsell, cross_sell] = chosen(&advice, rows);
         let written = |rows: &[&Opportunity]| {
             rows.iter()
                 .map(|row| writer.opportunity(row, supposed))
@@ -371,16 +422,55 @@ impl Shown {
     }
 }
 
+/// Upsell by gain, cross-sell by priority, at most `rows` of each.
+fn chosen(advice: &Advice, rows: usize) -> [Vec<&Opportunity>; 2] {
+    [
+        (Kind::Upsell, Order::Gain),
+        (Kind::CrossSell, Order::Priority),
+    ]
+    .map(|(kind, order)| {
+        let of_kind = advice.opportunities.iter().filter(|row| row.kind == kind);
+        let mut list: Vec<&Opportunity> = of_kind.collect();
+        list.sort_by(|a, b| order.compare(a, b));
+        list.truncate(rows);
+        list
+    })
+}
+
+/// Opportunities as they are logged: shown today, or held out.
+fn showings<'a>(
+    book: &Book,
+    correction: Correction,
+    rows: impl Iterator<Item = (&'a Opportunity, bool)>,
+) -> Vec<(OfferId, Showing)> {
+    let day = today();
+    let showing = |(row, held_out): (&Opportunity, bool)| {
+        let client = book.clients().get(row.client.0)?;
+        let product = book.products().get(row.product.0)?;
+        let offer = OfferId {
+            client: client.id.clone(),
+            product: product.id.clone(),
+            kind: row.kind,
+        };
+        let showing = Showing {
+            day,
+            probability: row.probability,
+            history_probability: correction.undo(row.probability),
+            potential_minor: row.potential_ticket_minor,
+            gain_minor: row.gain_minor,
+            held_out,
+        };
+        Some((offer, showing))
+    };
+    rows.filter_map(showing).collect()
+}
+
 /// Supposed tickets, by the caller's ids.
 fn supposed_tickets(form: &mut Form, tickets: &[v1::TicketToSet]) -> Vec<(ProductId, i64)> {
-    if tickets.len() > super::form::MAX_BATCH {
+    if tickets.len() > MAX_BATCH {
         form.refuse(
             "tickets",
-            format!(
-                "has {} items; at most {}",
-                tickets.len(),
-                super::form::MAX_BATCH
-            ),
+            format!("has {} items; at most {}", tickets.len(), MAX_BATCH),
         );
         return Vec::new();
     }
@@ -432,13 +522,40 @@ fn list_name(portfolio: &str, filter: &v1::OpportunityFilter, order: Order) -> S
     )
 }
 
+/// What a filter finds.
+struct Selected<'a> {
+    /// The opportunities that are shown, in order.
+    found: Vec<&'a Opportunity>,
+    /// Those of clients that are held out, each with the number of rows of `found` before it.
+    held_out: Vec<(usize, &'a Opportunity)>,
+}
+
+impl Selected<'_> {
+    /// What a page of `size` rows after those given already shows, and what it would have shown: rows
+    /// held out that stand before its last row, and after it where it is the last page.
+    fn showings(&self, scored: &Scored, given: usize, size: usize) -> Vec<(OfferId, Showing)> {
+        let end = given.saturating_add(size).min(self.found.len());
+        let passed_to = match end == self.found.len() {
+            true => usize::MAX,
+            false => end,
+        };
+        let passed = self
+            .held_out
+            .iter()
+            .filter(|(at, _)| (given..passed_to).contains(at));
+        let rows = self.found[given..end].iter().map(|row| (*row, false));
+        let rows = rows.chain(passed.map(|(_, row)| (*row, true)));
+        showings(&scored.moment.book, scored.model.correction(), rows)
+    }
+}
+
 /// The opportunities that are asked for, in order. Cost: the clients, products and opportunities of
 /// the portfolio, and a sort of what was found unless it is by priority.
 fn select<'a>(
     scored: &'a Scored,
     wanted: &v1::OpportunityFilter,
     order: Order,
-) -> Result<Vec<&'a Opportunity>, Status> {
+) -> Result<Selected<'a>, Status> {
     let book = &scored.moment.book;
     let mut form = Form::default();
     let filter: Option<Filter> = filter(&mut form, book, wanted);
@@ -459,7 +576,23 @@ fn select<'a>(
     if order != Order::Priority {
         found.sort_by(|a, b| order.compare(a, b));
     }
-    Ok(found)
+    let mut held_out = Vec::new();
+    let hold_out = scored.hold_out();
+    if hold_out.is_any() {
+        let holds = |row: &Opportunity| {
+            let client = book.clients().get(row.client.0);
+            client.is_some_and(|client| hold_out.holds(&client.id))
+        };
+        let mut shown = Vec::with_capacity(found.len());
+        for row in found {
+            match holds(row) {
+                true => held_out.push((shown.len(), row)),
+                false => shown.push(row),
+            }
+        }
+        found = shown;
+    }
+    Ok(Selected { found, held_out })
 }
 
 /// Sends rows as the caller takes them; a slow caller holds no thread.

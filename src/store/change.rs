@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    ApiKey, Block, BlockChange, BucketKey, Client, ClientEvent, ClientNo, Day, KeyId, Portfolio,
-    PortfolioNo, Product, ProductNo, RequestId, SaleId,
+    ApiKey, Block, BlockChange, BucketKey, Client, ClientEvent, ClientNo, Day, KeyId, Kind, Offer,
+    Portfolio, PortfolioNo, Product, ProductNo, RequestId, SaleId,
 };
 
 macro_rules! hash {
@@ -78,7 +78,7 @@ pub enum Change {
     DropPortfolio,
     /// Adds or replaces a client.
     PutClient(ClientNo, Arc<Client>),
-    /// Removes a client: its record, history, events and ledger entries. Reads the portfolio's
+    /// Removes a client: its record, history, events, offers and ledger entries. Reads the portfolio's
     /// whole ledger, once for all such changes that stand in a row in one unit.
     DropClient(ClientNo),
     /// Adds or replaces a product.
@@ -105,6 +105,10 @@ pub enum Change {
     PutApiKey(Arc<ApiKey>),
     /// Removes an API key.
     DropApiKey(KeyId),
+    /// Adds or replaces an offer with its past.
+    PutOffer(ClientNo, ProductNo, Kind, Arc<Offer>),
+    /// Removes an offer.
+    DropOffer(ClientNo, ProductNo, Kind),
 }
 
 impl Change {

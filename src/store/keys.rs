@@ -1,7 +1,9 @@
 //! Keys: `portfolio | kind | ids…`, all big-endian, so that one portfolio, one kind and one client
 //! are ranges in the order of their numbers.
 
-use crate::domain::{BucketKey, ClientNo, KeyId, Month, PortfolioNo, ProductNo, Slot};
+use crate::domain::{
+    BucketKey, ClientNo, KeyId, Kind as OfferKind, Month, PortfolioNo, ProductNo, Slot,
+};
 
 use super::change::{RequestHash, SaleHash};
 
@@ -30,10 +32,12 @@ pub(crate) enum Kind {
     Answer = 7,
     /// An API key, without its secret.
     ApiKey = 8,
+    /// An offer with its past.
+    Offer = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Meta,
         Self::Portfolio,
         Self::Client,
@@ -43,6 +47,7 @@ impl Kind {
         Self::Sale,
         Self::Answer,
         Self::ApiKey,
+        Self::Offer,
     ];
 
     fn of(byte: u8) -> Option<Self> {
@@ -61,6 +66,7 @@ impl Kind {
             Self::Sale => "sale ledger block",
             Self::Answer => "request answer",
             Self::ApiKey => "API key",
+            Self::Offer => "offer",
         }
     }
 }
@@ -159,6 +165,24 @@ pub(crate) fn api_key(portfolio: PortfolioNo, id: KeyId) -> Vec<u8> {
     key
 }
 
+/// The start of the keys of a client's offers.
+pub(crate) fn offers(portfolio: PortfolioNo, client: ClientNo) -> Vec<u8> {
+    numbered(portfolio, Kind::Offer, client.0)
+}
+
+/// The start of the keys of an offer.
+pub(crate) fn offer(
+    portfolio: PortfolioNo,
+    client: ClientNo,
+    product: ProductNo,
+    kind: OfferKind,
+) -> Vec<u8> {
+    let mut key = offers(portfolio, client);
+    key.extend(product.0.to_be_bytes());
+    key.push(kind as u8);
+    key
+}
+
 /// What a key names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
@@ -184,6 +208,13 @@ pub(crate) enum Name {
     Answer { request: RequestHash, chunk: u8 },
     /// A chunk of an API key.
     ApiKey { id: KeyId, chunk: u8 },
+    /// A chunk of an offer.
+    Offer {
+        client: ClientNo,
+        product: ProductNo,
+        kind: OfferKind,
+        chunk: u8,
+    },
 }
 
 impl Name {
@@ -196,7 +227,8 @@ impl Name {
             | Self::Product { chunk, .. }
             | Self::Event { chunk, .. }
             | Self::Answer { chunk, .. }
-            | Self::ApiKey { chunk, .. } => Some(chunk),
+            | Self::ApiKey { chunk, .. }
+            | Self::Offer { chunk, .. } => Some(chunk),
         }
     }
 }
@@ -261,6 +293,17 @@ pub(crate) fn parse(key: &[u8]) -> Option<(PortfolioNo, Kind, Name)> {
             let (id, rest) = rest.split_first_chunk::<8>()?;
             Name::ApiKey {
                 id: KeyId(*id),
+                chunk: only(rest)?,
+            }
+        }
+        Kind::Offer => {
+            let (client, rest) = number(rest)?;
+            let (product, rest) = number(rest)?;
+            let (kind, rest) = rest.split_first()?;
+            Name::Offer {
+                client: ClientNo(client),
+                product: ProductNo(product),
+                kind: OfferKind::of_number(*kind)?,
                 chunk: only(rest)?,
             }
         }
@@ -362,6 +405,15 @@ mod tests {
                 chunked(api_key(no, KeyId([7; 8]))),
                 Name::ApiKey {
                     id: KeyId([7; 8]),
+                    chunk: 3,
+                },
+            ),
+            (
+                chunked(offer(no, ClientNo(1), ProductNo(2), OfferKind::CrossSell)),
+                Name::Offer {
+                    client: ClientNo(1),
+                    product: ProductNo(2),
+                    kind: OfferKind::CrossSell,
                     chunk: 3,
                 },
             ),

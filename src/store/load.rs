@@ -13,8 +13,8 @@ use super::ledger;
 use super::records::{self, AnswerRecord, PortfolioMeta, StoreMeta};
 use super::value::{Assembler, unseal};
 use crate::domain::{
-    ApiKey, Block, Client, ClientEvent, ClientNo, History, Portfolio, PortfolioNo, Product,
-    ProductNo,
+    ApiKey, Block, Client, ClientEvent, ClientNo, History, Kind, Offer, Portfolio, PortfolioNo,
+    Product, ProductNo,
 };
 
 /// Everything that a folder holds.
@@ -47,6 +47,8 @@ pub struct LoadedPortfolio {
     pub answers: Vec<(RequestHash, Answer)>,
     /// API keys.
     pub api_keys: Vec<Arc<ApiKey>>,
+    /// Offers with their past.
+    pub offers: Vec<(ClientNo, ProductNo, Kind, Arc<Offer>)>,
     /// The number that the next new client gets.
     pub next_client: ClientNo,
     /// The number that the next new product gets.
@@ -107,6 +109,7 @@ struct Open {
     events: Vec<(ClientNo, u32, Arc<ClientEvent>)>,
     answers: Vec<(RequestHash, Answer)>,
     api_keys: Vec<Arc<ApiKey>>,
+    offers: Vec<(ClientNo, ProductNo, Kind, Arc<Offer>)>,
     /// The last hash of the ledger block before.
     last_sale: Option<SaleHash>,
     /// The highest numbers in the ledger.
@@ -203,6 +206,7 @@ impl Open {
             events: Vec::new(),
             answers: Vec::new(),
             api_keys: Vec::new(),
+            offers: Vec::new(),
             last_sale: None,
             sale_clients: None,
             sale_products: None,
@@ -267,6 +271,15 @@ impl Open {
             Name::ApiKey { .. } => {
                 self.api_keys
                     .push(Arc::new(records::decode("API key", record)?));
+            }
+            Name::Offer {
+                client,
+                product,
+                kind,
+                ..
+            } => {
+                let offer = Arc::new(records::decode("offer", record)?);
+                self.offers.push((client, product, kind, offer));
             }
             Name::Answer { request, .. } => {
                 let answer: AnswerRecord = records::decode("request answer", record)?;
@@ -334,6 +347,10 @@ impl Open {
                 .all(|(product, _)| product.0 < meta.next_product)
             && histories.iter().all(|(client, _)| given(client))
             && self.events.iter().all(|(client, _, _)| given(client))
+            && self
+                .offers
+                .iter()
+                .all(|(client, product, ..)| given(client) && product.0 < meta.next_product)
             && self.sale_clients.iter().all(given)
             && self
                 .sale_products
@@ -354,6 +371,7 @@ impl Open {
             events: self.events,
             answers: self.answers,
             api_keys: self.api_keys,
+            offers: self.offers,
             next_client: ClientNo(meta.next_client),
             next_product: ProductNo(meta.next_product),
             portfolio,

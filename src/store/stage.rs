@@ -116,6 +116,15 @@ impl<'a> Stage<'a> {
                 self.put(unit, Kind::ApiKey, &keys::api_key(no, key.id), key.as_ref())
             }
             Change::DropApiKey(id) => self.drop_all(&keys::api_key(no, *id)),
+            Change::PutOffer(client, product, kind, offer) => self.put(
+                unit,
+                Kind::Offer,
+                &keys::offer(no, *client, *product, *kind),
+                offer.as_ref(),
+            ),
+            Change::DropOffer(client, product, kind) => {
+                self.drop_all(&keys::offer(no, *client, *product, *kind))
+            }
         }
     }
 
@@ -175,6 +184,7 @@ impl<'a> Stage<'a> {
         self.drop_all(&keys::client(no, client))?;
         self.drop_all(&keys::history(no, client))?;
         self.drop_all(&keys::events(no, client))?;
+        self.drop_all(&keys::offers(no, client))?;
         let mut bounds = Vec::new();
         let mut broken = None;
         let scanned =

@@ -29,7 +29,7 @@ pub struct Dialect {
 
 impl Dialect {
     /// How to read with it.
-    pub(super) fn reading(&self, quiet: bool) -> Reading {
+    pub(in crate::cli) fn reading(&self, quiet: bool) -> Reading {
         Reading {
             delimiter: self.delimiter,
             decimal_comma: self.decimal_comma,

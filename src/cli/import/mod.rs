@@ -9,21 +9,21 @@
 mod amounts;
 mod catalog;
 mod clients;
-mod dates;
+pub(super) mod dates;
 mod dialect;
 mod encoding;
 mod known;
 mod lines;
 mod memory;
-mod number;
+pub(super) mod number;
 mod portfolio;
 mod products;
-mod reading;
+pub(super) mod reading;
 mod rejects;
 mod sales;
 mod summary;
-mod survey;
-mod table;
+pub(super) mod survey;
+pub(super) mod table;
 mod upload;
 
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use crate::domain::Currency;
 
 /// How files are written, as far as flags say it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Reading {
+pub(in crate::cli) struct Reading {
     pub(super) delimiter: Option<u8>,
     pub(super) decimal_comma: Option<bool>,
     pub(super) quiet: bool,
@@ -19,7 +19,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// The decimal separator: as the flag says, else as the values do.
-    pub(super) fn decimal(self, values: &Evidence, split_by: u8) -> Decimal {
+    pub(in crate::cli) fn decimal(self, values: &Evidence, split_by: u8) -> Decimal {
         match self.decimal_comma {
             Some(true) => Decimal::Comma,
             Some(false) => Decimal::Point,
@@ -28,7 +28,7 @@ impl Reading {
     }
 
     /// A note for people, on standard error.
-    pub(super) fn note(self, text: &str) {
+    pub(in crate::cli) fn note(self, text: &str) {
         if !self.quiet {
             eprintln!("note: {text}");
         }
@@ -48,7 +48,7 @@ pub(super) struct Context<'a> {
 
 impl Context<'_> {
     /// Counts rows on standard error; hidden where that is no terminal.
-    pub(super) fn progress(&self, what: &'static str) -> ProgressBar {
+    pub(in crate::cli) fn progress(&self, what: &'static str) -> ProgressBar {
         if self.quiet {
             return ProgressBar::hidden();
         }
@@ -63,14 +63,14 @@ impl Context<'_> {
     }
 
     /// A note for people, on standard error.
-    pub(super) fn note(&self, text: &str) {
+    pub(in crate::cli) fn note(&self, text: &str) {
         if !self.quiet {
             eprintln!("note: {text}");
         }
     }
 
     /// Says that a file is not all UTF-8.
-    pub(super) fn note_encoding(&self, path: &Path, rows: u64) {
+    pub(in crate::cli) fn note_encoding(&self, path: &Path, rows: u64) {
         if rows > 0 {
             self.note(&format!(
                 "{rows} rows of {} are not UTF-8 and were read as Windows-1252; if names look wrong, save the file as UTF-8 and import it again",

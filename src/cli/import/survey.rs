@@ -9,7 +9,11 @@ use super::table::Table;
 
 /// Finds out how some columns of a file write numbers; columns that are not there are passed over.
 /// Reads on until it is settled, to the end of the file where it must.
-pub(super) fn decimal(reading: Reading, path: &Path, columns: &[&str]) -> anyhow::Result<Decimal> {
+pub(in crate::cli) fn decimal(
+    reading: Reading,
+    path: &Path,
+    columns: &[&str],
+) -> anyhow::Result<Decimal> {
     /// Rows that are looked at even where the first ones settle it.
     const LOOKED_AT: u64 = 2_000;
 

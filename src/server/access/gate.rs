@@ -79,7 +79,7 @@ impl Gate {
         let key =
             key.filter(|key| presented.matches(&key.secret_hash) && key.is_valid_at(now_unix()));
         match (key, caller.need) {
-            (Some(key), Need::Role(role)) if key.role >= role => Ok(tenant),
+            (Some(key), Need::Role(role)) if key.role.covers(role) => Ok(tenant),
             (Some(key), Need::Role(role)) => Err(Status::permission_denied(format!(
                 "this call needs a key of the role {}; this one is of the role {}",
                 role.name(),

@@ -7,7 +7,7 @@ use crate::domain::Role;
 pub(super) enum Need {
     /// Nothing: it tells what is public anyway.
     Nothing,
-    /// A key to the portfolio that it is about, with at least this role.
+    /// A key to the portfolio that it is about, with a role that covers this one.
     Role(Role),
     /// The operator's key.
     Operator,
@@ -15,10 +15,11 @@ pub(super) enum Need {
 
 const READER: Need = Need::Role(Role::Reader);
 const WRITER: Need = Need::Role(Role::Writer);
+const OUTCOME: Need = Need::Role(Role::OutcomeOnly);
 const ADMIN: Need = Need::Role(Role::Admin);
 
 /// Every call by its path.
-const CALLS: [(&str, Need); 37] = [
+const CALLS: [(&str, Need); 40] = [
     ("/grpc.health.v1.Health/Check", Need::Nothing),
     ("/grpc.health.v1.Health/Watch", Need::Nothing),
     (
@@ -78,6 +79,9 @@ const CALLS: [(&str, Need); 37] = [
         READER,
     ),
     ("/carteira.v1.RecommendationService/RecommendWhatIf", READER),
+    ("/carteira.v1.OutcomeService/RecordOutcomes", OUTCOME),
+    ("/carteira.v1.OutcomeService/ListOutcomes", READER),
+    ("/carteira.v1.OutcomeService/GetEffectReport", READER),
     ("/carteira.v1.ModelService/ListRecipes", Need::Nothing),
     ("/carteira.v1.ModelService/GetRecipe", READER),
     ("/carteira.v1.ModelService/SetRecipe", ADMIN),
