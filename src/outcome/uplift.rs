@@ -2,10 +2,17 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use crate::recommend::upsell::mix;
+
 /// Clients of each arm under which nothing is claimed.
 pub const LEAST_CLIENTS: usize = 20;
-/// The level of the interval's upper end: 95 % lie between it and the lower one.
-const UPPER: f64 = 0.975;
+/// The levels of the interval's ends. 97 % lie between them, so that 95 % surely do: sales are too far
+/// from normal for the quantiles to be exact in a book of some hundred clients.
+const ENDS: [f64; 2] = [0.015, 0.985];
+/// How often the clients are dealt anew into arms of the same sizes.
+const DEALS: usize = 999;
+/// With this many clients in the smaller arm, means are normal enough for Student's interval.
+const MANY_CLIENTS: usize = 1_000;
 
 /// Clients that were treated alike: for each what could be expected of it before, and what came, in
 /// minor units a month.
@@ -52,19 +59,27 @@ pub struct Uplift {
 /// Each arm's sales are a line in what was expected (regression adjustment with a slope an arm: Lin,
 /// *Agnostic notes on regression adjustments to experimental data*, 2013), read where the shown
 /// clients stand; the variance is that of the lines' heights with each residual over one minus its
-/// leverage (HC3), the interval Student's with Satterthwaite's degrees of freedom.
+/// leverage (HC3). How many of these deviations the interval spans each way is read off the same
+/// comparison with the clients dealt anew into arms of the same sizes (studentized permutation: Chung
+/// and Romano, *Exact and asymptotically robust permutation tests*, 2013): sales of firms are far from
+/// normal, and where offering does nothing, this claims an effect in 3 of 100 books whatever their
+/// distribution. Large arms take Student's quantiles instead. Cost: 1,000 passes over the clients.
 pub fn uplift(shown: &Arm, held_out: &Arm) -> Uplift {
-    let at = mean(shown.clients.iter().map(|client| client.0));
-    let (treated, control) = (Line::of(shown, at), Line::of(held_out, at));
-    let uplift = treated.height - control.height;
-    let (v1, v0) = (treated.variance, control.variance);
-    let enough = shown.clients.len().min(held_out.clients.len()) >= LEAST_CLIENTS;
-    let freedom = (v1 + v0).powi(2) / (v1.powi(2) / treated.freedom + v0.powi(2) / control.freedom);
-    let half = match enough && v1 + v0 > 0.0 {
-        true => student(freedom) * (v1 + v0).sqrt(),
-        false => 0.0,
+    let compared = Compared::of(&shown.clients, &held_out.clients);
+    let uplift = compared.uplift();
+    let smaller = shown.clients.len().min(held_out.clients.len());
+    let enough = smaller >= LEAST_CLIENTS;
+    let deviation = compared.variance().sqrt();
+    let interval = match enough && deviation > 0.0 {
+        true => {
+            let [low, high] = match smaller >= MANY_CLIENTS {
+                true => compared.student(),
+                false => dealt(shown, held_out),
+            };
+            [uplift - high * deviation, uplift - low * deviation]
+        }
+        false => [uplift; 2],
     };
-    let interval = [uplift - half, uplift + half];
     let verdict = match (enough, interval) {
         (false, _) => Verdict::TooLittle,
         (true, [low, _]) if low > 0.0 => Verdict::Gain,
@@ -74,17 +89,74 @@ pub fn uplift(shown: &Arm, held_out: &Arm) -> Uplift {
     Uplift {
         shown_clients: shown.clients.len(),
         held_out_clients: held_out.clients.len(),
-        shown_mean: treated.height,
-        held_out_mean: control.height,
+        shown_mean: compared.treated.height,
+        held_out_mean: compared.control.height,
         uplift,
         interval,
         verdict,
     }
 }
 
-fn student(freedom: f64) -> f64 {
-    // With 20 clients an arm there are degrees of freedom enough for the distribution to exist.
-    StudentsT::new(0.0, 1.0, freedom.max(1.0)).map_or(f64::INFINITY, |t| t.inverse_cdf(UPPER))
+/// Two arms beside each other.
+struct Compared {
+    treated: Line,
+    control: Line,
+}
+
+impl Compared {
+    fn of(shown: &[(f64, f64)], held_out: &[(f64, f64)]) -> Self {
+        let at = mean(shown.iter().map(|client| client.0));
+        Self {
+            treated: Line::of(shown, at),
+            control: Line::of(held_out, at),
+        }
+    }
+
+    fn uplift(&self) -> f64 {
+        self.treated.height - self.control.height
+    }
+
+    fn variance(&self) -> f64 {
+        self.treated.variance + self.control.variance
+    }
+
+    /// Student's quantiles with Satterthwaite's degrees of freedom.
+    fn student(&self) -> [f64; 2] {
+        let (v1, v0) = (self.treated.variance, self.control.variance);
+        let freedom = self.variance().powi(2)
+            / (v1.powi(2) / self.treated.freedom + v0.powi(2) / self.control.freedom);
+        // With this many clients there are degrees of freedom enough for the distribution to exist.
+        StudentsT::new(0.0, 1.0, freedom.max(1.0))
+            .map_or([f64::NEG_INFINITY, f64::INFINITY], |student| {
+                ENDS.map(|end| student.inverse_cdf(end))
+            })
+    }
+}
+
+/// Quantiles of the difference over its deviation, where all clients are dealt anew into arms of the
+/// same sizes. The deals are the same for the same clients.
+fn dealt(shown: &Arm, held_out: &Arm) -> [f64; 2] {
+    let mut all: Vec<(f64, f64)> = [&shown.clients[..], &held_out.clients[..]].concat();
+    let held = held_out.clients.len();
+    let mut ratios: Vec<f64> = (0..DEALS)
+        .map(|deal| {
+            // The first places are drawn one by one (Fisher and Yates); the order of the rest is the
+            // last deal's, which is as good as any.
+            for place in 0..held {
+                let left = (all.len() - place) as u64;
+                let drawn = mix((deal * held + place) as u64) % left;
+                all.swap(place, place + drawn as usize);
+            }
+            let compared = Compared::of(&all[held..], &all[..held]);
+            let deviation = compared.variance().sqrt();
+            match deviation > 0.0 {
+                true => compared.uplift() / deviation,
+                false => 0.0,
+            }
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    ENDS.map(|end| ratios[(end * (DEALS - 1) as f64).round() as usize])
 }
 
 /// A line through an arm, read at one point.
@@ -96,25 +168,25 @@ struct Line {
 }
 
 impl Line {
-    fn of(arm: &Arm, at: f64) -> Self {
-        let n = arm.clients.len() as f64;
-        if arm.clients.len() < 3 {
+    fn of(clients: &[(f64, f64)], at: f64) -> Self {
+        let n = clients.len() as f64;
+        if clients.len() < 3 {
             return Self {
-                height: mean(arm.clients.iter().map(|client| client.1)),
+                height: mean(clients.iter().map(|client| client.1)),
                 variance: 0.0,
                 freedom: 1.0,
             };
         }
         let (mx, my) = (
-            mean(arm.clients.iter().map(|client| client.0)),
-            mean(arm.clients.iter().map(|client| client.1)),
+            mean(clients.iter().map(|client| client.0)),
+            mean(clients.iter().map(|client| client.1)),
         );
-        let sxx: f64 = arm.clients.iter().map(|(x, _)| (x - mx).powi(2)).sum();
-        let sxy: f64 = arm.clients.iter().map(|(x, y)| (x - mx) * (y - my)).sum();
+        let sxx: f64 = clients.iter().map(|(x, _)| (x - mx).powi(2)).sum();
+        let sxy: f64 = clients.iter().map(|(x, y)| (x - mx) * (y - my)).sum();
         // Clients of whom the same was expected have no line.
         let flat = sxx <= 1e-12 * (1.0 + mx * mx) * n;
         let slope = if flat { 0.0 } else { sxy / sxx };
-        let terms = arm.clients.iter().map(|(x, y)| {
+        let terms = clients.iter().map(|(x, y)| {
             let lean = if flat { 0.0 } else { (x - mx) / sxx };
             let residual = y - my - slope * (x - mx);
             let leverage = 1.0 / n + lean * (x - mx);
@@ -175,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn without_covariates_it_is_the_difference_of_means_with_welchs_interval() {
+    fn without_covariates_it_is_the_difference_of_means_with_nearly_welchs_interval() {
         let shown: Vec<_> = (0..30).map(|i| (1.0, f64::from(i % 7))).collect();
         let held: Vec<_> = (0..50).map(|i| (1.0, f64::from(i % 5))).collect();
         let found = uplift(&arm(&shown), &arm(&held));
@@ -190,6 +262,6 @@ mod tests {
         };
         let error = (square_of(&shown) + square_of(&held)).sqrt();
         let half = found.interval[1] - found.uplift;
-        assert!(half > 1.96 * error && half < 2.05 * error, "{half} {error}");
+        assert!(half > 1.9 * error && half < 2.5 * error, "{half} {error}");
     }
 }

@@ -74,6 +74,7 @@ impl RecommendationService for Api {
             };
             if held_out {
                 advice.opportunities.clear();
+                advice.shortfalls = BTreeSet::from([Shortfall::HeldOut]);
             }
             let answer = Shown::of(&moment.book, language, advice, rows, false);
             let response = v1::RecommendForClientResponse {
