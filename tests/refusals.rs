@@ -10,6 +10,7 @@ use std::pin::Pin;
 
 use carteira::wire::v1;
 use carteira::wire::v1::catalog_service_client::CatalogServiceClient;
+use carteira::wire::v1::outcome_service_client::OutcomeServiceClient;
 use carteira::wire::v1::portfolio_service_client::PortfolioServiceClient;
 use carteira::wire::v1::recommendation_service_client::RecommendationServiceClient;
 use carteira::wire::v1::ticket_service_client::TicketServiceClient;
@@ -155,6 +156,17 @@ fn event() -> v1::ClientEvent {
     }
 }
 
+fn lost() -> v1::Outcome {
+    v1::Outcome {
+        client_id: "c0".into(),
+        product_id: "p1".into(),
+        kind: v1::OpportunityKind::CrossSell.into(),
+        date: "2026-01-10".into(),
+        result: v1::OutcomeResult::Lost.into(),
+        ..Default::default()
+    }
+}
+
 fn client(id: &str) -> v1::Client {
     v1::Client {
         client_id: id.into(),
@@ -219,6 +231,18 @@ async fn every_call_refuses_a_portfolio_that_is_no_id_or_not_there() {
         }
         of!(PortfolioServiceClient.get_portfolio(GetPortfolioRequest {}));
         of!(PortfolioServiceClient.delete_portfolio(DeletePortfolioRequest {}));
+        of!(OutcomeServiceClient.record_outcomes(RecordOutcomesRequest {
+            outcomes: vec![lost()],
+            ..Default::default()
+        }));
+        of!(OutcomeServiceClient.list_outcomes(ListOutcomesRequest {
+            ..Default::default()
+        }));
+        of!(
+            OutcomeServiceClient.get_effect_report(GetEffectReportRequest {
+                ..Default::default()
+            })
+        );
         of!(
             CatalogServiceClient.batch_upsert_clients(BatchUpsertClientsRequest {
                 clients: vec![client("new")],
@@ -1359,5 +1383,196 @@ async fn what_is_no_request_at_all_is_refused_and_the_connection_goes_on() {
         assert!(codes.contains(&refused.code()), "{refused:?}");
     }
     assert_eq!(figures(&channel, BOOK).await, before);
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_outcomes_are_refused() {
+    use v1::OutcomeResult::{Lost, Postponed, Rejected, Won};
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let of = |result: v1::OutcomeResult| v1::Outcome {
+        result: result.into(),
+        ..lost()
+    };
+    let mut wrong: Vec<(v1::Outcome, &str)> = Vec::new();
+    for id in no_ids().into_iter().chain(["nobody".into()]) {
+        let client_id = id.clone();
+        wrong.push((
+            v1::Outcome {
+                client_id,
+                ..lost()
+            },
+            "client_id",
+        ));
+        let product_id = id;
+        wrong.push((
+            v1::Outcome {
+                product_id,
+                ..lost()
+            },
+            "product_id",
+        ));
+    }
+    for kind in [0, 9, -1] {
+        wrong.push((v1::Outcome { kind, ..lost() }, "kind"));
+    }
+    for date in [
+        "",
+        "today",
+        "2026-02-30",
+        "10/01/2026",
+        "2199-01-01",
+        "1899-12-31",
+    ] {
+        let date = date.to_owned();
+        wrong.push((v1::Outcome { date, ..lost() }, "date"));
+    }
+    for result in [0, 9, -1] {
+        wrong.push((v1::Outcome { result, ..lost() }, "result"));
+    }
+    for won_ticket_minor in [0, -1, i64::MIN, i64::MAX] {
+        let outcome = v1::Outcome {
+            won_ticket_minor,
+            ..of(Won)
+        };
+        wrong.push((outcome, "won_ticket_minor"));
+    }
+    for reason in [0, 9, -1] {
+        wrong.push((
+            v1::Outcome {
+                reason,
+                ..of(Rejected)
+            },
+            "reason",
+        ));
+    }
+    for until_date in ["", "soon", "2026-01-10", "2026-01-09", "2200-01-01"] {
+        let until_date = until_date.to_owned();
+        let outcome = v1::Outcome {
+            until_date,
+            ..of(Postponed)
+        };
+        wrong.push((outcome, "until_date"));
+    }
+    // What belongs to one result goes with no other.
+    for result in [Lost, Rejected, Postponed] {
+        let outcome = v1::Outcome {
+            won_ticket_minor: 1,
+            reason: if result == Rejected { 1 } else { 0 },
+            until_date: if result == Postponed {
+                "2026-02-01".into()
+            } else {
+                String::new()
+            },
+            ..of(result)
+        };
+        wrong.push((outcome, "won_ticket_minor"));
+    }
+    wrong.push((
+        v1::Outcome {
+            reason: 1,
+            ..of(Lost)
+        },
+        "reason",
+    ));
+    let until_date = "2026-02-01".to_owned();
+    wrong.push((
+        v1::Outcome {
+            until_date,
+            ..of(Lost)
+        },
+        "until_date",
+    ));
+    for wallet in [0, -5, i64::MAX] {
+        let wallet_estimate_minor = Some(wallet);
+        wrong.push((
+            v1::Outcome {
+                wallet_estimate_minor,
+                ..lost()
+            },
+            "wallet_estimate_minor",
+        ));
+    }
+    for note in no_texts() {
+        wrong.push((v1::Outcome { note, ..lost() }, "note"));
+    }
+    let mut cases = Vec::new();
+    let mut record = |outcomes: Vec<v1::Outcome>, field: &str| {
+        let request = v1::RecordOutcomesRequest {
+            portfolio_id: BOOK.into(),
+            outcomes,
+            ..Default::default()
+        };
+        cases.push(
+            refused!(OutcomeServiceClient.record_outcomes(request) => InvalidArgument, field),
+        );
+    };
+    // One wrong outcome, and none of the good ones before it is kept.
+    for (outcome, field) in wrong {
+        let good = v1::Outcome {
+            product_id: "p2".into(),
+            ..lost()
+        };
+        record(vec![good, outcome], &format!("outcomes[1].{field}"));
+    }
+    record(Vec::new(), "outcomes");
+    record(vec![lost(); 10_001], "outcomes");
+    record(vec![lost(), lost()], "outcomes[1]");
+    for page_token in ["x", "AAAA", "é"] {
+        let request = v1::ListOutcomesRequest {
+            portfolio_id: BOOK.into(),
+            page_token: page_token.into(),
+            ..Default::default()
+        };
+        cases.push(
+            refused!(OutcomeServiceClient.list_outcomes(request) => InvalidArgument, "page_token"),
+        );
+    }
+    let list = |client_id: &str, results: Vec<i32>, page_size: u32| v1::ListOutcomesRequest {
+        portfolio_id: BOOK.into(),
+        client_id: client_id.into(),
+        results,
+        page_size,
+        ..Default::default()
+    };
+    cases.push(refused!(OutcomeServiceClient.list_outcomes(list("", vec![9], 0)) => InvalidArgument, "results[0]"));
+    cases.push(refused!(OutcomeServiceClient.list_outcomes(list("", vec![1, 0], 0)) => InvalidArgument, "results[1]"));
+    cases.push(refused!(OutcomeServiceClient.list_outcomes(list("", vec![], 1_001)) => InvalidArgument, "page_size"));
+    cases.push(
+        refused!(OutcomeServiceClient.list_outcomes(list("nobody", vec![], 0)) => NotFound, ""),
+    );
+    for (from, to, attribute, field) in [
+        ("yesterday", "", String::new(), "from_date"),
+        ("", "2026-13-01", String::new(), "to_date"),
+        ("2026-02-01", "2026-01-31", String::new(), "to_date"),
+        ("", "", "x".repeat(257), "segment_attribute"),
+    ] {
+        let request = v1::GetEffectReportRequest {
+            portfolio_id: BOOK.into(),
+            from_date: from.into(),
+            to_date: to.into(),
+            segment_attribute: attribute,
+        };
+        cases.push(
+            refused!(OutcomeServiceClient.get_effect_report(request) => InvalidArgument, field),
+        );
+    }
+    for limit in [0, 10_001, u64::MAX] {
+        let request = v1::StreamOpportunitiesRequest {
+            portfolio_id: BOOK.into(),
+            log_shown: true,
+            limit,
+            ..Default::default()
+        };
+        cases.push(refused!(RecommendationServiceClient.stream_opportunities(request) => InvalidArgument, "limit"));
+    }
+    check(&channel, cases).await;
+    let kept = OutcomeServiceClient::new(channel.clone())
+        .list_outcomes(list("", vec![], 0))
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(kept.offers.is_empty());
     server.terminate();
 }

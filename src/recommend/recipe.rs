@@ -159,6 +159,10 @@ pub struct UpsellRecipe {
     pub attribute_weight: f64,
     /// Tickets held out to choose variants and to correct coverage.
     pub sample_cells: usize,
+    /// Tickets that variants are chosen on; a larger book gives a sample of its clients.
+    pub choice_tickets: usize,
+    /// The most tickets of others that judging the sample once may read.
+    pub judged_postings: f64,
     /// The most factors of a variant; 0 leaves size out as well.
     pub most_factors: usize,
     /// Clients of usual strength that hold the weight of breadth near 0.
@@ -313,6 +317,8 @@ impl UpsellRecipe {
             size_pseudo_tickets: parameters.value("upsell.size_pseudo_tickets")?,
             attribute_weight: parameters.value("upsell.attribute_weight")?,
             sample_cells: parameters.count("upsell.sample_cells")?,
+            choice_tickets: parameters.count("upsell.choice_tickets")?,
+            judged_postings: parameters.value("upsell.judged_postings")?,
             most_factors: parameters.count("upsell.most_factors")?,
             breadth_pseudo_clients: parameters.value("upsell.breadth_pseudo_clients")?,
             shift_pseudo_tickets: parameters.value("upsell.shift_pseudo_tickets")?,

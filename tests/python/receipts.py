@@ -43,6 +43,7 @@ def check(explained):
     tickets = recompute(receipt)
     assert tickets == [o.low_ticket_minor, o.expected_ticket_minor, o.high_ticket_minor], (o, tickets)
     z = receipt.probability.intercept + sum(t.value * t.coefficient for t in receipt.probability.terms)
+    z = receipt.probability.outcome_shift + receipt.probability.outcome_scale * max(-15, min(15, z))
     assert abs(1 / (1 + math.exp(-max(-15, min(15, z)))) - o.probability) < 1e-12, o
     p = receipt.priority
     assert abs(p.probability * p.value_minor * p.margin_rate - p.contact_cost_minor - o.priority_minor) <= 0.5 + 1e-6, o

@@ -8,6 +8,7 @@ from grpc_status import rpc_status
 import receipts
 from carteira.v1 import catalog_pb2 as cat, catalog_pb2_grpc, portfolio_pb2 as pf, portfolio_pb2_grpc
 from carteira.v1 import model_pb2 as mod, model_pb2_grpc
+from carteira.v1 import offer_pb2 as off, outcome_pb2 as out, outcome_pb2_grpc
 from carteira.v1 import recommendation_pb2 as rec, recommendation_pb2_grpc, ticket_pb2 as tic, ticket_pb2_grpc
 
 channel = grpc.insecure_channel(sys.argv[1])
@@ -17,6 +18,7 @@ C = catalog_pb2_grpc.CatalogServiceStub(channel)
 T = ticket_pb2_grpc.TicketServiceStub(channel)
 R = recommendation_pb2_grpc.RecommendationServiceStub(channel)
 M = model_pb2_grpc.ModelServiceStub(channel)
+O = outcome_pb2_grpc.OutcomeServiceStub(channel)
 BOOK = "livro 乳 📒"
 
 
@@ -219,6 +221,42 @@ assert M.GetRecipe(mod.GetRecipeRequest(portfolio_id=BOOK)).recipe == shown.reci
 ok("the recipe shown, set and tried on the book's own history")
 
 # --- wrong input --------------------------------------------------------------------------------------------------
+# --- what became of offers -----------------------------------------------------------------------------------------
+shown = R.ListOpportunities(rec.ListOpportunitiesRequest(portfolio_id=BOOK, page_size=1000, log_shown=True)).opportunities
+today = O.ListOutcomes(out.ListOutcomesRequest(portfolio_id=BOOK, page_size=1)).offers[0].showings[0].date
+offered, outcomes = [o for at, o in enumerate(shown) if at % 2], []
+for at, o in enumerate(offered):
+    odds = 3 * o.probability / (1 - o.probability)  # sellers win three times as often as the history says
+    won = rng.random() < odds / (1 + odds)
+    outcomes.append(off.Outcome(
+        client_id=o.client_id, product_id=o.product_id, kind=o.kind, date=today,
+        result=off.OUTCOME_RESULT_WON if won else off.OUTCOME_RESULT_REJECTED,
+        won_ticket_minor=o.potential_ticket_minor if won else 0,
+        reason=off.REJECT_REASON_UNSPECIFIED if won else 1 + at % 5))
+answer = O.RecordOutcomes(out.RecordOutcomesRequest(portfolio_id=BOOK, outcomes=outcomes, request_id="o1"))
+assert answer.created == len(outcomes) and answer.replaced == 0
+assert O.RecordOutcomes(out.RecordOutcomesRequest(portfolio_id=BOOK, outcomes=outcomes, request_id="o1")) == answer
+key = lambda o: (o.client_id, o.product_id, o.kind)
+left = R.ListOpportunities(rec.ListOpportunitiesRequest(portfolio_id=BOOK, page_size=1000)).opportunities
+assert left and not {key(o) for o in left} & {key(o) for o in offered}, "an offer with an outcome is shown again"
+report = O.GetEffectReport(out.GetEffectReportRequest(portfolio_id=BOOK, segment_attribute="sector"))
+whole = report.conversions[0]
+wins = sum(o.result == off.OUTCOME_RESULT_WON for o in outcomes)
+assert (whole.shown, whole.won, whole.rejected, whole.open) == (len(shown), wins, len(outcomes) - wins, len(shown) - len(outcomes))
+assert abs(whole.foretold - sum(o.probability for o in offered)) < 1e-6
+learnt = report.calibration
+assert learnt.in_use and learnt.loss_after < learnt.loss_before and learnt.outcomes == len(outcomes), learnt
+before = {key(o): o.probability for o in shown}
+for o in left[:50]:
+    receipt = R.ExplainOpportunity(rec.ExplainOpportunityRequest(portfolio_id=BOOK, client_id=o.client_id, product_id=o.product_id, kind=o.kind))
+    receipts.check(receipt)
+    assert receipt.receipt.probability.outcome_scale == learnt.scale and receipt.receipt.probability.outcome_shift == learnt.shift
+    if key(o) in before:
+        odds = math.log(before[key(o)] / (1 - before[key(o)]))
+        assert abs(1 / (1 + math.exp(-(learnt.shift + learnt.scale * odds))) - o.probability) < 1e-9
+assert report.uplifts[0].verdict == out.VERDICT_TOO_LITTLE and "held out" in report.uplifts[0].text
+ok(f"outcomes of {len(outcomes)} offers: they wait, are counted, and correct the probabilities (loss {learnt.loss_before:.3f} to {learnt.loss_after:.3f})")
+
 INVALID, MISSING = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 before = figures().sequence
 long, control, nan = "x" * 129, "a\nb", float("nan")
@@ -272,6 +310,7 @@ by_portfolio = [
     (R.RecommendForClient, rec.RecommendForClientRequest(client_id="c")), (R.ListOpportunities, rec.ListOpportunitiesRequest()),
     (lambda r: list(R.StreamOpportunities(r)), rec.StreamOpportunitiesRequest()), (R.ExplainOpportunity, rec.ExplainOpportunityRequest(client_id="c", product_id="p")),
     (R.FindSimilarClients, rec.FindSimilarClientsRequest(client_id="c")), (R.RecommendWhatIf, rec.RecommendWhatIfRequest()),
+    (O.RecordOutcomes, out.RecordOutcomesRequest(outcomes=outcomes[:1])), (O.ListOutcomes, out.ListOutcomesRequest()), (O.GetEffectReport, out.GetEffectReportRequest()),
 ]
 for call, request in by_portfolio:
     for wrong in ("", long, control):
@@ -279,7 +318,7 @@ for call, request in by_portfolio:
         refused(call, request, INVALID, "portfolio_id")
     request.portfolio_id = "nowhere"
     refused(call, request, MISSING)
-    if hasattr(request, "client_id") and not isinstance(request, rec.RecommendWhatIfRequest):
+    if hasattr(request, "client_id") and not isinstance(request, (rec.RecommendWhatIfRequest, out.ListOutcomesRequest)):
         request.portfolio_id = BOOK
         for wrong in ("", long, control):
             request.client_id = wrong

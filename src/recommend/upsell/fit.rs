@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::choice::{Choice, FACTOR_RULES};
 use super::estimate::{LEVELS, POINTS, Scratch};
 use super::factors::{FactorRule, Factors};
-use super::held_out::{Fold, Judged, folds, loss, shifts};
+use super::held_out::{Fold, Judged, Part, folds, loss, shifts};
 use super::prices::priors;
 use super::strengths::StrengthTable;
 use crate::domain::{ClientNo, ProductNo};
@@ -34,7 +34,8 @@ impl UpsellModel {
     /// Fits a model to a book, choosing between variants by tickets held out of that book.
     ///
     /// Cost: about 30 passes over the tickets × factors² for each of the variants, and
-    /// `upsell.sample_cells` estimates each; seconds for some hundred thousand tickets.
+    /// `upsell.sample_cells` estimates each; seconds for some hundred thousand tickets. Above
+    /// `upsell.choice_tickets` the variants see a sample of so many, and only the one chosen all.
     pub fn fit(book: &Book<'_>) -> Self {
         let folded;
         let mut book = *book;
@@ -42,14 +43,33 @@ impl UpsellModel {
             folded = book.matrix.fold();
             book.matrix = &folded;
         }
-        let mut choice = Choice::simplest(&book);
-        let folds = folds(&book);
+        // A sample of the clients says which variant suits a vast book as surely as all of them do.
+        let sample = Part::of_some_clients(&book);
+        let chosen_on = sample.as_ref().map_or(book, |part| part.book(&book));
+        let (choice, mut judged) = Self::choose(&chosen_on);
+        if sample.is_some() {
+            // How far the quantiles are off depends on how near neighbours are, and so on all clients.
+            let judge =
+                |fold: &Fold| Self::with_choice(&fold.book(&book), choice).judge(&book, fold);
+            judged = folds(&book).iter().flat_map(judge).collect();
+        }
+        let mut model = Self::with_choice(&book, choice);
+        model.shifts = shifts(&judged, book.recipe.upsell.shift_pseudo_tickets);
+        model.held_out = judged.len();
+        model.held_out_loss = loss(&judged);
+        model
+    }
+
+    /// The variant that foretells tickets held out of a book best, and how it does.
+    fn choose(book: &Book<'_>) -> (Choice, Vec<Judged>) {
+        let mut choice = Choice::simplest(book);
+        let folds = folds(book);
         let judged_of = |models: &[Self]| -> Vec<Judged> {
-            let judge = |(fold, model): (&Fold, &Self)| model.judge(&book, fold);
+            let judge = |(fold, model): (&Fold, &Self)| model.judge(book, fold);
             folds.iter().zip(models).flat_map(judge).collect()
         };
         let fit = |choice: Choice| -> Vec<Self> {
-            let fit = |fold: &Fold| Self::with_choice(&fold.book(&book), choice);
+            let fit = |fold: &Fold| Self::with_choice(&fold.book(book), choice);
             folds.iter().map(fit).collect()
         };
         let mut models = fit(choice);
@@ -65,7 +85,7 @@ impl UpsellModel {
                 (choice, models, judged) = (other, others, judgement);
             }
         }
-        for other in Choice::variants(&book) {
+        for other in Choice::variants(book) {
             let other = other(choice);
             for model in &mut models {
                 model.choice = other;
@@ -75,11 +95,7 @@ impl UpsellModel {
                 (choice, judged) = (other, judgement);
             }
         }
-        let mut model = Self::with_choice(&book, choice);
-        model.shifts = shifts(&judged, book.recipe.upsell.shift_pseudo_tickets);
-        model.held_out = judged.len();
-        model.held_out_loss = loss(&judged);
-        model
+        (choice, judged)
     }
 
     /// Fits one variant, without coverage correction.
