@@ -1459,7 +1459,7 @@ async fn wrong_outcomes_are_refused() {
     for result in [Lost, Rejected, Postponed] {
         let outcome = v1::Outcome {
             won_ticket_minor: 1,
-            reason: if result == Rejected { 1 } else { 0 },
+            reason: i32::from(result == Rejected),
             until_date: if result == Postponed {
                 "2026-02-01".into()
             } else {

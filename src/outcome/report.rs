@@ -1,6 +1,6 @@
 //! The effect of offers, put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::conversion::{Conversion, Group, conversions};
 use super::uplift::{Arm, Uplift, uplift};
@@ -59,17 +59,12 @@ pub fn report(logged: &[Logged]) -> EffectReport {
             *reject_reasons.entry(reason).or_insert(0) += 1;
         }
     }
-    let mut groups = BTreeMap::from([(Group::All, ())]);
+    let mut groups = BTreeSet::from([Group::All]);
     for offer in logged {
-        groups.insert(Group::Kind(offer.kind), ());
-        groups.extend(
-            offer
-                .segment
-                .clone()
-                .map(|segment| (Group::Segment(segment), ())),
-        );
+        groups.insert(Group::Kind(offer.kind));
+        groups.extend(offer.segment.clone().map(Group::Segment));
     }
-    let uplifts = groups.into_keys().map(|group| {
+    let uplifts = groups.into_iter().map(|group| {
         let of_group = logged.iter().filter(|offer| match &group {
             Group::Kind(kind) => offer.kind == *kind,
             Group::Segment(segment) => offer.segment.as_ref() == Some(segment),
