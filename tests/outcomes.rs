@@ -17,7 +17,7 @@ use carteira::wire::v1::model_service_client::ModelServiceClient;
 use carteira::wire::v1::outcome_service_client::OutcomeServiceClient;
 use carteira::wire::v1::recommendation_service_client::RecommendationServiceClient;
 use carteira::wire::v1::ticket_service_client::TicketServiceClient;
-use common::{BINARY, Server, data_dir};
+use common::{BINARY, Server, data_dir, make_book, mix};
 use tonic::transport::Channel;
 
 const BOOK: &str = "northwind";
@@ -528,4 +528,80 @@ async fn what_is_shown_is_logged_what_is_held_out_is_not_shown_and_the_report_co
     let json: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(json["conversions"][0]["won"], 30);
     server.stop();
+}
+
+/// Outcome `number`: no two of the same offer and day.
+fn numbered(number: u64) -> v1::Outcome {
+    let kind = match number / 80 % 2 {
+        0 => v1::OpportunityKind::Upsell,
+        _ => v1::OpportunityKind::CrossSell,
+    };
+    let offer = (
+        format!("c{}", number % 16),
+        format!("p{}", number / 16 % 5),
+        kind.into(),
+    );
+    v1::Outcome {
+        note: number.to_string(),
+        ..outcome(
+            &offer,
+            day(-((number / 160) as i32)),
+            v1::OutcomeResult::Lost,
+        )
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acknowledged_outcomes_survive_kills() {
+    let faults: u64 = std::env::var("CARTEIRA_FAULTS").map_or(1, |raw| raw.parse().unwrap());
+    let seed: u64 = std::env::var("CARTEIRA_SEED").map_or_else(
+        |_| u64::from(std::process::id()),
+        |raw| raw.parse().unwrap(),
+    );
+    let rounds = 10 * faults.min(4);
+    let folder = tempfile::tempdir().unwrap();
+    let dir = data_dir(&folder);
+    let (mut next, mut acknowledged) = (0, BTreeSet::new());
+    for round in 0..rounds {
+        let server = Server::start(&dir);
+        let channel = server.channel().await;
+        if round == 0 {
+            make_book(channel.clone(), BOOK, 16, 5).await;
+        }
+        let kept: BTreeSet<String> = offers(&channel, "")
+            .await
+            .iter()
+            .flat_map(|offer| offer.outcomes.iter().map(|outcome| outcome.note.clone()))
+            .collect();
+        let lost: Vec<&String> = acknowledged.difference(&kept).collect();
+        assert!(lost.is_empty(), "{lost:?} of seed {seed}, round {round}");
+        let first = next;
+        let writer = tokio::spawn(async move {
+            let mut service = OutcomeServiceClient::new(channel);
+            let mut recorded = Vec::new();
+            // Fewer than the outcomes that 160 offers may have, over all rounds.
+            for number in first..first + 190 {
+                let request = v1::RecordOutcomesRequest {
+                    portfolio_id: BOOK.into(),
+                    outcomes: vec![numbered(number)],
+                    ..Default::default()
+                };
+                match service.record_outcomes(request).await {
+                    Ok(_) => recorded.push(number.to_string()),
+                    Err(_) => break,
+                }
+            }
+            recorded
+        });
+        let wait = mix(seed.wrapping_mul(1_000) + round) % 100_000;
+        tokio::time::sleep(Duration::from_micros(wait)).await;
+        server.kill();
+        acknowledged.extend(writer.await.unwrap());
+        next += 190;
+    }
+    println!(
+        "seed {seed}, {rounds} kills: {} acknowledged, 0 lost",
+        acknowledged.len()
+    );
+    assert!(acknowledged.len() > 50);
 }

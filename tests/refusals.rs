@@ -1546,6 +1546,7 @@ async fn wrong_outcomes_are_refused() {
         ("yesterday", "", String::new(), "from_date"),
         ("", "2026-13-01", String::new(), "to_date"),
         ("2026-02-01", "2026-01-31", String::new(), "to_date"),
+        ("2199-01-01", "", String::new(), "to_date"),
         ("", "", "x".repeat(257), "segment_attribute"),
     ] {
         let request = v1::GetEffectReportRequest {

@@ -6,8 +6,9 @@ use super::{Day, Text};
 
 /// The most showings kept of one offer: more than a year of days. The oldest go first.
 pub const MAX_SHOWINGS: usize = 400;
-/// The most outcomes of one offer.
-pub const MAX_OUTCOMES: usize = 200;
+/// The most outcomes of one offer. With as many showings, and notes as long as they may be, the offer
+/// still fits one record of the store.
+pub const MAX_OUTCOMES: usize = 50;
 
 /// Why a client does not want an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

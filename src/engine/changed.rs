@@ -20,6 +20,11 @@ impl Default for Changed {
 }
 
 impl Changed {
+    /// Whether nobody's offers changed, as by a log of showings.
+    pub(super) fn is_nobody(&self) -> bool {
+        matches!(self, Self::Clients(clients) if clients.is_empty())
+    }
+
     /// Adds a client.
     pub(super) fn client(&mut self, client: ClientNo) {
         if let Self::Clients(clients) = self {
@@ -56,8 +61,11 @@ impl ChangeLog {
         }
     }
 
-    /// Remembers a commit.
+    /// Remembers a commit; one that touched nobody needs no remembering.
     pub(super) fn push(&mut self, sequence: u64, changed: Changed) {
+        if changed.is_nobody() {
+            return;
+        }
         self.commits.push_back((sequence, changed));
         if self.commits.len() > REMEMBERED
             && let Some((oldest, _)) = self.commits.pop_front()

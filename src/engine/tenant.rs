@@ -106,6 +106,10 @@ impl Tenant {
     /// Shows readers the next book. Only the commit thread calls this.
     pub(super) fn publish(&self, book: Book, changed: Changed) {
         let last = self.moment.load();
+        let view = match (last.view.get(), changed.is_nobody()) {
+            (Some(view), true) => OnceLock::from(view.clone()),
+            _ => OnceLock::new(),
+        };
         let earlier = match (last.view.get(), &last.earlier) {
             (Some(view), _) => Some((view.clone(), changed.clone())),
             (None, Some((view, before))) => {
@@ -118,7 +122,7 @@ impl Tenant {
         lock(&self.log).push(book.sequence(), changed);
         self.moment.store(Arc::new(Moment {
             book: Arc::new(book),
-            view: OnceLock::new(),
+            view,
             earlier,
         }));
     }

@@ -1,6 +1,7 @@
 //! Probabilities corrected by outcomes, where that foretells outcomes better.
 
 use crate::domain::ClientNo;
+use crate::recommend::adoption::logistic;
 
 /// Parts that the outcomes are dealt into by client; each is foretold from the others.
 const FOLDS: u32 = 5;
@@ -61,7 +62,7 @@ impl Correction {
         if *self == Self::NONE {
             return probability;
         }
-        logistic(self.shift + self.scale * log_odds(probability))
+        bounded(self.shift + self.scale * log_odds(probability))
     }
 
     /// The probability that this one was corrected from.
@@ -69,7 +70,7 @@ impl Correction {
         if *self == Self::NONE {
             return corrected;
         }
-        logistic((log_odds(corrected) - self.shift) / self.scale)
+        bounded((log_odds(corrected) - self.shift) / self.scale)
     }
 
     /// Learns from outcomes; `None` with fewer than `least` or too few of either end.
@@ -122,8 +123,8 @@ fn log_odds(probability: f64) -> f64 {
         .clamp(-MOST_LOG_ODDS, MOST_LOG_ODDS)
 }
 
-fn logistic(z: f64) -> f64 {
-    1.0 / (1.0 + (-z.clamp(-MOST_LOG_ODDS, MOST_LOG_ODDS)).exp())
+fn bounded(z: f64) -> f64 {
+    logistic(z.clamp(-MOST_LOG_ODDS, MOST_LOG_ODDS))
 }
 
 fn loss(probability: f64, won: bool) -> f64 {
@@ -144,7 +145,7 @@ fn fit(resolved: impl Iterator<Item = Resolved>) -> Correction {
         let (mut g0, mut g1) = (ridge * shift, ridge * (scale - 1.0));
         let (mut h00, mut h01, mut h11) = (ridge, 0.0, ridge);
         for (z, won) in &rows {
-            let p = logistic(shift + scale * z);
+            let p = bounded(shift + scale * z);
             let weight = p * (1.0 - p);
             g0 += p - won;
             g1 += (p - won) * z;
@@ -182,7 +183,7 @@ mod tests {
         (0..n)
             .map(|client| {
                 let probability = 0.02 + 0.5 * uniform();
-                let truth = logistic(shift + scale * log_odds(probability));
+                let truth = bounded(shift + scale * log_odds(probability));
                 Resolved {
                     client: ClientNo(client),
                     probability,

@@ -17,6 +17,8 @@ mod outcomes;
 mod portfolios;
 mod receipts;
 mod recommendations;
+mod selected;
+mod showings;
 mod shutdown;
 mod status;
 mod tickets;

@@ -90,45 +90,45 @@ impl OutcomeService for Api {
         let list = format!("offers of {portfolio} to {client:?} that are {wanted:?}");
         let place: Option<Place> = token::decode(&list, &request.page_token)?;
         let tenant = self.gate.tenant(&caller, &portfolio)?;
-        let moment = tenant.moment();
-        let book = &moment.book;
-        let recipe = recipe_of(book.portfolio())?.outcomes;
-        let client = client
-            .map(|id| book.client(&id).map(|(number, _)| number))
-            .transpose()?;
-        let first = match (place, client) {
-            (Some(Place(client, product, kind)), _) => Some((
-                ClientNo(client),
-                ProductNo(product),
-                Kind::of_number(kind).unwrap_or(Kind::ALL[0]),
-            )),
-            (None, Some(client)) => Some((client, ProductNo(0), Kind::ALL[0])),
-            (None, None) => None,
-        };
-        let start = first.unwrap_or((ClientNo(0), ProductNo(0), Kind::ALL[0]));
-        let mut rows = book
-            .offers()
-            .range(start..)
-            .take_while(|((of, ..), _)| client.is_none_or(|client| *of == client))
-            .filter(|(_, offer)| {
-                let last = offer.last_outcome().map(|last| result_of(&last.outcome));
-                wanted.is_empty() || last.is_some_and(|last| wanted.contains(&i32::from(last)))
-            });
-        let offers = rows
-            .by_ref()
-            .take(size)
-            .map(|(key, offer)| offer_to_wire(book, *key, offer, &recipe))
-            .collect();
-        let next_page_token = rows
-            .next()
-            .map_or(String::new(), |((client, product, kind), _)| {
-                token::encode(&list, &Place(client.0, product.0, *kind as u8))
-            });
-        Ok(Response::new(v1::ListOutcomesResponse {
-            offers,
-            next_page_token,
-            sequence: book.sequence(),
-        }))
+        let answer = self.compute.run(move || {
+            let book = tenant.book();
+            let recipe = recipe_of(book.portfolio())?.outcomes;
+            let client = client
+                .map(|id| book.client(&id).map(|(number, _)| number))
+                .transpose()?;
+            let start = match place {
+                Some(Place(client, product, kind)) => (
+                    ClientNo(client),
+                    ProductNo(product),
+                    Kind::of_number(kind).unwrap_or(Kind::ALL[0]),
+                ),
+                None => (client.unwrap_or(ClientNo(0)), ProductNo(0), Kind::ALL[0]),
+            };
+            let mut rows = book
+                .offers()
+                .range(start..)
+                .take_while(|((of, ..), _)| client.is_none_or(|client| *of == client))
+                .filter(|(_, offer)| {
+                    let last = offer.last_outcome().map(|last| result_of(&last.outcome));
+                    wanted.is_empty() || last.is_some_and(|last| wanted.contains(&i32::from(last)))
+                });
+            let offers = rows
+                .by_ref()
+                .take(size)
+                .map(|(key, offer)| offer_to_wire(&book, *key, offer, &recipe))
+                .collect();
+            let next_page_token =
+                rows.next()
+                    .map_or(String::new(), |((client, product, kind), _)| {
+                        token::encode(&list, &Place(client.0, product.0, *kind as u8))
+                    });
+            Ok(v1::ListOutcomesResponse {
+                offers,
+                next_page_token,
+                sequence: book.sequence(),
+            })
+        });
+        Ok(Response::new(answer.await?))
     }
 
     async fn get_effect_report(
@@ -141,10 +141,13 @@ impl OutcomeService for Api {
         let from = form.optional_day("from_date", &request.from_date);
         let to = form.optional_day("to_date", &request.to_date);
         let segments = form.text("segment_attribute", &request.segment_attribute);
-        if let (Some(Some(from)), Some(Some(to))) = (from, to)
-            && to < from
+        if let (Some(Some(from)), Some(to)) = (from, to)
+            && to.unwrap_or_else(today) < from
         {
-            form.refuse("to_date", "must not be before from_date");
+            form.refuse(
+                "to_date",
+                "must not be before from_date; left out, it is today",
+            );
         }
         let (portfolio, ((from, to), segments)) =
             form.finish(portfolio.zip(from.zip(to).zip(segments)))?;

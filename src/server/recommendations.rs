@@ -13,16 +13,17 @@ use tonic::{Request, Response, Status};
 
 use super::access::Caller;
 use super::form::{Form, MAX_BATCH};
-use super::opportunities::{Writer, filter, kind, order, total_gain};
+use super::opportunities::{Writer, kind, order, total_gain};
 use super::portfolios::language;
+use super::selected::select;
+use super::showings::showings;
 use super::{Api, receipts, token};
 use crate::domain::{
     ClientId, Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Shortfall,
-    Showing, Violation,
+    Violation,
 };
-use crate::engine::{Advice, Book, OfferId, Refusal, Scored, Supposed, Tenant, Write, today};
-use crate::outcome::Correction;
-use crate::pipeline::{Filter, Order};
+use crate::engine::{Advice, Book, Refusal, Scored, Supposed, Tenant};
+use crate::pipeline::Order;
 use crate::wire::v1;
 use crate::wire::v1::recommendation_service_server::RecommendationService;
 
@@ -58,6 +59,7 @@ impl RecommendationService for Api {
         let language = language(&mut form, "language", request.language);
         let (tenant, (client, language)) =
             self.open(&caller, form, portfolio, client.zip(language))?;
+        let portfolio = tenant.book().portfolio().id.clone();
         let work = move || {
             let moment = tenant.moment();
             let (number, _) = moment.book.client(&client)?;
@@ -90,7 +92,7 @@ impl RecommendationService for Api {
             Ok((response, showings))
         };
         let (response, showings) = self.compute.run(work).await?;
-        self.log(&caller, &request.portfolio_id, showings).await?;
+        self.log(&caller, portfolio, showings).await?;
         Ok(Response::new(response))
     }
 
@@ -106,7 +108,7 @@ impl RecommendationService for Api {
         let language = language(&mut form, "language", request.language);
         let (tenant, (order, language)) =
             self.open(&caller, form, portfolio, order.zip(language))?;
-        let portfolio_id = request.portfolio_id.clone();
+        let portfolio = tenant.book().portfolio().id.clone();
         let work = move || {
             let wanted = request.filter.unwrap_or_default();
             let list = list_name(&request.portfolio_id, &wanted, order);
@@ -156,7 +158,7 @@ impl RecommendationService for Api {
             Ok((response, showings))
         };
         let (response, showings) = self.compute.run(work).await?;
-        self.log(&caller, &portfolio_id, showings).await?;
+        self.log(&caller, portfolio, showings).await?;
         Ok(Response::new(response))
     }
 
@@ -180,7 +182,7 @@ impl RecommendationService for Api {
         let language = language(&mut form, "language", request.language);
         let (tenant, (order, language)) =
             self.open(&caller, form, portfolio, order.zip(language))?;
-        let portfolio_id = request.portfolio_id.clone();
+        let portfolio = tenant.book().portfolio().id.clone();
         let work = move || {
             let scored = tenant.scored()?;
             let wanted = request.filter.unwrap_or_default();
@@ -198,7 +200,7 @@ impl RecommendationService for Api {
             Ok(((scored, rows), showings))
         };
         let (rows, showings) = self.compute.run(work).await?;
-        self.log(&caller, &portfolio_id, showings).await?;
+        self.log(&caller, portfolio, showings).await?;
         let (answers, stream) = mpsc::channel(2);
         tokio::spawn(stream_rows(rows, language, answers));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
@@ -357,24 +359,6 @@ impl Api {
         Ok((self.gate.tenant(caller, &portfolio)?, rest))
     }
 
-    /// Logs what was shown, before it is: an answer whose showing is not kept would bend the report.
-    async fn log(
-        &self,
-        caller: &Caller,
-        portfolio: &str,
-        showings: Vec<(OfferId, Showing)>,
-    ) -> Result<(), Status> {
-        if showings.is_empty() {
-            return Ok(());
-        }
-        let mut form = Form::default();
-        let portfolio = form.portfolio(portfolio);
-        let portfolio = form.finish(portfolio)?;
-        let write = Write::LogShowings(showings);
-        self.gate.write(caller, portfolio, None, write).await?;
-        Ok(())
-    }
-
     async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Status> + Send + 'static,
@@ -438,34 +422,6 @@ fn chosen(advice: &Advice, rows: usize) -> [Vec<&Opportunity>; 2] {
     })
 }
 
-/// Opportunities as they are logged: shown today, or held out.
-fn showings<'a>(
-    book: &Book,
-    correction: Correction,
-    rows: impl Iterator<Item = (&'a Opportunity, bool)>,
-) -> Vec<(OfferId, Showing)> {
-    let day = today();
-    let showing = |(row, held_out): (&Opportunity, bool)| {
-        let client = book.clients().get(row.client.0)?;
-        let product = book.products().get(row.product.0)?;
-        let offer = OfferId {
-            client: client.id.clone(),
-            product: product.id.clone(),
-            kind: row.kind,
-        };
-        let showing = Showing {
-            day,
-            probability: row.probability,
-            history_probability: correction.undo(row.probability),
-            potential_minor: row.potential_ticket_minor,
-            gain_minor: row.gain_minor,
-            held_out,
-        };
-        Some((offer, showing))
-    };
-    rows.filter_map(showing).collect()
-}
-
 /// Supposed tickets, by the caller's ids.
 fn supposed_tickets(form: &mut Form, tickets: &[v1::TicketToSet]) -> Vec<(ProductId, i64)> {
     if tickets.len() > MAX_BATCH {
@@ -521,79 +477,6 @@ fn list_name(portfolio: &str, filter: &v1::OpportunityFilter, order: Order) -> S
         "opportunities of {portfolio} by {order:?} where {:02x?}",
         filter.encode_to_vec()
     )
-}
-
-/// What a filter finds.
-struct Selected<'a> {
-    /// The opportunities that are shown, in order.
-    found: Vec<&'a Opportunity>,
-    /// Those of clients that are held out, each with the number of rows of `found` before it.
-    held_out: Vec<(usize, &'a Opportunity)>,
-}
-
-impl Selected<'_> {
-    /// What a page of `size` rows after those given already shows, and what it would have shown: rows
-    /// held out that stand before its last row, and after it where it is the last page.
-    fn showings(&self, scored: &Scored, given: usize, size: usize) -> Vec<(OfferId, Showing)> {
-        let end = given.saturating_add(size).min(self.found.len());
-        let passed_to = match end == self.found.len() {
-            true => usize::MAX,
-            false => end,
-        };
-        let passed = self
-            .held_out
-            .iter()
-            .filter(|(at, _)| (given..passed_to).contains(at));
-        let rows = self.found[given..end].iter().map(|row| (*row, false));
-        let rows = rows.chain(passed.map(|(_, row)| (*row, true)));
-        showings(&scored.moment.book, scored.model.correction(), rows)
-    }
-}
-
-/// The opportunities that are asked for, in order. Cost: the clients, products and opportunities of
-/// the portfolio, and a sort of what was found unless it is by priority.
-fn select<'a>(
-    scored: &'a Scored,
-    wanted: &v1::OpportunityFilter,
-    order: Order,
-) -> Result<Selected<'a>, Status> {
-    let book = &scored.moment.book;
-    let mut form = Form::default();
-    let filter: Option<Filter> = filter(&mut form, book, wanted);
-    let filter = form.finish(filter)?;
-    let mut clients = vec![false; book.clients().numbers()];
-    for (number, client) in book.clients().from(0) {
-        clients[number as usize] = filter.admits_client(crate::domain::ClientNo(number), client);
-    }
-    let mut products = vec![false; book.products().numbers()];
-    for (number, product) in book.products().from(0) {
-        products[number as usize] =
-            filter.admits_product(crate::domain::ProductNo(number), product);
-    }
-    let admitted = |row: &&Opportunity| {
-        clients[row.client.index()] && products[row.product.index()] && filter.admits(row)
-    };
-    let mut found: Vec<_> = scored.pipeline.iter().filter(admitted).collect();
-    if order != Order::Priority {
-        found.sort_by(|a, b| order.compare(a, b));
-    }
-    let mut held_out = Vec::new();
-    let hold_out = scored.hold_out();
-    if hold_out.is_any() {
-        let holds = |row: &Opportunity| {
-            let client = book.clients().get(row.client.0);
-            client.is_some_and(|client| hold_out.holds(&client.id))
-        };
-        let mut shown = Vec::with_capacity(found.len());
-        for row in found {
-            match holds(row) {
-                true => held_out.push((shown.len(), row)),
-                false => shown.push(row),
-            }
-        }
-        found = shown;
-    }
-    Ok(Selected { found, held_out })
 }
 
 /// Sends rows as the caller takes them; a slow caller holds no thread.

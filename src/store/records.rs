@@ -67,7 +67,10 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::domain::{Attribute, Client, ClientId, Portfolio, Product, ProductId, Text};
+    use crate::domain::{
+        Attribute, Client, ClientId, Day, MAX_OUTCOMES, MAX_SHOWINGS, MAX_TEXT_BYTES, Offer,
+        Outcome, Portfolio, Product, ProductId, ReportedOutcome, Showing, Text,
+    };
     use proptest::prelude::*;
 
     prop_compose! {
@@ -110,6 +113,40 @@ mod tests {
             let _ = decode::<Portfolio>("portfolio", &bytes);
             let _ = decode::<PortfolioMeta>("meta record", &bytes);
             let _ = decode::<AnswerRecord>("request answer", &bytes);
+            let _ = decode::<Offer>("offer", &bytes);
         }
+    }
+
+    #[test]
+    fn the_largest_offer_fits_a_record() {
+        let mut offer = Offer::default();
+        for day in 0..MAX_SHOWINGS.max(MAX_OUTCOMES) as i32 {
+            let day = Day::parse("2199-12-31").unwrap().plus(-day);
+            offer.show(Showing {
+                day,
+                probability: 0.1,
+                history_probability: 0.1,
+                potential_minor: i64::MIN,
+                gain_minor: i64::MIN,
+                held_out: true,
+            });
+            let _ = offer.report(ReportedOutcome {
+                day,
+                outcome: Outcome::Won {
+                    ticket_minor: i64::MIN,
+                },
+                wallet_minor: Some(i64::MIN),
+                note: Text::parse(&"x".repeat(MAX_TEXT_BYTES)).unwrap(),
+            });
+        }
+        assert_eq!(offer.showings().len(), MAX_SHOWINGS);
+        assert_eq!(offer.outcomes().len(), MAX_OUTCOMES);
+        let bytes = encode(&offer).unwrap();
+        assert!(
+            crate::store::value::chunks(&bytes).is_some(),
+            "{}",
+            bytes.len()
+        );
+        assert_eq!(decode::<Offer>("offer", &bytes).unwrap(), offer);
     }
 }

@@ -33,6 +33,7 @@ pub use evidence::Scene;
 pub use history::Span;
 pub use model::{Adoption, AdoptionFit, AdoptionModel, AdoptionScratch, Cancelled};
 pub use page::{Page, Rated};
+pub(crate) use propensity::logistic;
 pub use receipt::{AdoptionReceipt, ReceiptTerm};
 pub use recipe::AdoptionRecipe;
 pub use signals::{Form, Signal, Term};

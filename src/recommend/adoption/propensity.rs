@@ -23,7 +23,7 @@ pub(super) struct Propensity {
 }
 
 /// `1 / (1 + exp(-log_odds))`.
-pub(super) fn logistic(log_odds: f64) -> f64 {
+pub(crate) fn logistic(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
