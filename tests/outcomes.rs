@@ -605,3 +605,91 @@ async fn acknowledged_outcomes_survive_kills() {
     );
     assert!(acknowledged.len() > 50);
 }
+
+/// A book too large to be fitted anew at each read: 500 clients in 5 kinds, 80 products, 14 months.
+async fn make_large_book(channel: &Channel) {
+    make_book(channel.clone(), BOOK, 500, 80).await;
+    let mut service = TicketServiceClient::new(channel.clone());
+    for month in 0..14 {
+        let mut sales = Vec::new();
+        for client in 0..500_u64 {
+            for product in 0..80_u64 {
+                let draw = mix(client * 80 + product);
+                let likes = product % 5 == client % 5;
+                let from = draw / 100 % 20;
+                if draw % 100 < if likes { 70 } else { 25 } && month >= from {
+                    sales.push(v1::Sale {
+                        client_id: format!("c{client}"),
+                        product_id: format!("p{product}"),
+                        date: format!("{}-{:02}-10", 2024 + month / 12, month % 12 + 1),
+                        amount_minor: (1_000 + draw / 2_000 % 9_000) as i64,
+                        ..Default::default()
+                    });
+                }
+            }
+        }
+        for sales in sales.chunks(10_000) {
+            let request = v1::RecordSalesRequest {
+                portfolio_id: BOOK.into(),
+                sales: sales.to_vec(),
+                ..Default::default()
+            };
+            service.record_sales(request).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_is_seen_within_a_second_while_the_model_is_fitted_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_with(&data_dir(&folder), &[("CARTEIRA_LOG", "debug")]);
+    let channel = server.channel().await;
+    make_large_book(&channel).await;
+    // The first list waits for the first fit.
+    let rows = pipeline(&channel, false).await;
+    assert!(rows.len() > 10_000, "{}", rows.len());
+    let mut worst = Duration::ZERO;
+    // Once nothing is written for two seconds the fit begins, and takes some more.
+    for row in rows.iter().take(12) {
+        tokio::time::sleep(Duration::from_millis(2_300)).await;
+        let offer = offer_of(row);
+        record(
+            &channel,
+            vec![outcome(&offer, day(0), v1::OutcomeResult::Lost)],
+        )
+        .await;
+        let began = Instant::now();
+        loop {
+            let request = v1::ListOpportunitiesRequest {
+                portfolio_id: BOOK.into(),
+                page_size: 1_000,
+                ..Default::default()
+            };
+            let answer = RecommendationServiceClient::new(channel.clone())
+                .list_opportunities(request)
+                .await
+                .unwrap()
+                .into_inner();
+            if !answer
+                .opportunities
+                .iter()
+                .any(|row| offer_of(row) == offer)
+            {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        worst = worst.max(began.elapsed());
+    }
+    let renewed = |line: &&String| line.contains("model and pipeline renewed");
+    let lines = server.stop();
+    println!(
+        "the slowest took {worst:?}; {} renewals",
+        lines.iter().filter(renewed).count()
+    );
+    assert!(
+        lines.iter().any(|line| renewed(&line)),
+        "no fit was under way"
+    );
+    assert!(worst < FRESH, "{worst:?}");
+}

@@ -1,4 +1,4 @@
-//! What is worked out after writes, so that no request has to: models and pipelines.
+//! What is worked out after writes, so that no request has to: pipelines here, models by the renewal.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::grading::Grading;
+use super::renewing::Renewing;
 use super::tenant::Tenant;
 
 /// Portfolios that may wait for the background; one that finds no room is taken up by its next
@@ -29,7 +29,7 @@ impl Background {
         let (touched, queue) = mpsc::channel(QUEUE);
         let spawned = std::thread::Builder::new()
             .name("scoring".into())
-            .spawn(|| run(queue, &Grading::start()));
+            .spawn(|| run(queue, &Renewing::start()));
         if let Err(error) = spawned {
             tracing::error!(%error, "no background thread; pipelines are worked out on request");
         }
@@ -43,7 +43,7 @@ impl Background {
     }
 }
 
-fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, grading: &Grading) {
+fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, renewing: &Renewing) {
     let mut waiting: BTreeMap<usize, (Weak<Tenant>, Instant)> = BTreeMap::new();
     loop {
         if waiting.is_empty() {
@@ -69,9 +69,9 @@ fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, grading: &Grading) {
             };
             let quiet = touched.elapsed() >= QUIET;
             if let Some(tenant) = tenant.upgrade() {
-                work(&tenant, quiet);
+                bring_up_to_date(&tenant);
                 if quiet {
-                    grading.touch(&tenant);
+                    renewing.touch(&tenant);
                 }
             }
             if quiet {
@@ -85,20 +85,19 @@ fn note(waiting: &mut BTreeMap<usize, (Weak<Tenant>, Instant)>, tenant: Weak<Ten
     waiting.insert(tenant.as_ptr() as usize, (tenant, Instant::now()));
 }
 
-/// Brings one portfolio up to date. While writes go on, only the clients they touch; once it is
-/// quiet, model and all.
-fn work(tenant: &Tenant, quiet: bool) {
-    if !quiet && !tenant.has_scores() {
+/// Works the offers of the clients that writes touched out again. The first offers of all are left to
+/// the renewal, or to whoever asks for them.
+fn bring_up_to_date(tenant: &Tenant) {
+    if !tenant.has_scores() {
         return;
     }
     let started = Instant::now();
-    match tenant.score(quiet) {
+    match tenant.score() {
         Ok(scored) => {
             tracing::debug!(
                 portfolio = %scored.moment.book.portfolio().id,
                 sequence = scored.moment.book.sequence(),
                 opportunities = scored.pipeline.len(),
-                refit = quiet,
                 took_us = started.elapsed().as_micros() as u64,
                 "pipeline up to date"
             );

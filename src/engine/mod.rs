@@ -24,6 +24,7 @@ mod ledger;
 mod offers;
 mod pages;
 mod recipes;
+mod renewing;
 mod restore;
 mod sales;
 mod scoring;

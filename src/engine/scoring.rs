@@ -104,6 +104,8 @@ pub(super) fn client_offers(
         };
         SCRATCH.with_borrow_mut(|scratch| advise(moment, model, today, *client, record, scratch))
     };
+    // Made before the tasks start: one that made it while another waits for it would wait for itself.
+    moment.view();
     let advices: Vec<Advice> = clients.par_iter().map(advise).collect();
     let shortfalls = advices
         .iter()

@@ -176,7 +176,7 @@ impl Tenant {
         };
         match self.scored.load_full().filter(good) {
             Some(scored) => Ok(scored),
-            None => self.score(false),
+            None => self.score(),
         }
     }
 
@@ -199,44 +199,93 @@ impl Tenant {
         self.scored.load().is_some()
     }
 
-    /// Brings the offers up to date: those of clients that changed, or all where much did.
-    /// `refit` fits the model anew first.
-    pub(super) fn score(&self, refit: bool) -> Result<Arc<Scored>, EngineError> {
+    /// Brings the offers up to date with the model there is: those of clients that changed, or all
+    /// where much did.
+    pub(super) fn score(&self) -> Result<Arc<Scored>, EngineError> {
         let _scoring = lock(&self.scoring);
-        let moment = self.moment();
-        let (facts, today) = (moment.book.facts_sequence(), today());
+        let (moment, today) = (self.moment(), today());
         let last = self.scored.load_full();
-        let fitted = |model: &Arc<Model>| model.facts_sequence == facts;
-        if let Some(last) = &last
-            && last.moment.book.facts_sequence() == facts
-            && last.today == today
-            && (!refit || fitted(&last.model))
-        {
+        let facts = moment.book.facts_sequence();
+        let same =
+            |last: &&Arc<Scored>| last.moment.book.facts_sequence() == facts && last.today == today;
+        if let Some(last) = last.as_ref().filter(same) {
             return Ok(last.clone());
         }
-        let model = match refit && !self.model.load_full().is_some_and(|model| fitted(&model)) {
-            true => {
-                let _fitting = lock(&self.fitting);
-                self.fit(&moment)?
-            }
-            false => self.model(&moment)?,
+        let model = self.model(&moment)?;
+        let scored = Arc::new(self.advance(last.as_deref(), moment, model, today));
+        self.scored.store(Some(scored.clone()));
+        Ok(scored)
+    }
+
+    /// Fits the model anew and works all offers out with it, while reads and [`Tenant::score`] go on
+    /// with the one before; then swaps both in at once, with what was written meanwhile.
+    pub(super) fn renew(&self) -> Result<Arc<Scored>, EngineError> {
+        let (moment, today) = (self.moment(), today());
+        let model = self.renewed_model(&moment)?;
+        // Whoever asks for the first list waits for this one instead of working it out besides.
+        let first = (!self.has_scores()).then(|| lock(&self.scoring));
+        let last = self.scored.load_full();
+        if last.is_some_and(|last| Arc::ptr_eq(&last.model, &model)) {
+            drop(first);
+            return self.score();
+        }
+        let whole = self.advance(None, moment, model, today);
+        let scoring = first.unwrap_or_else(|| lock(&self.scoring));
+        let newer = |there: Arc<Model>| there.facts_sequence > whole.model.facts_sequence;
+        if self.model.load_full().is_some_and(newer) {
+            drop(scoring);
+            return self.score();
+        }
+        let now = self.moment();
+        let scored = match now.book.facts_sequence() == whole.moment.book.facts_sequence() {
+            true => Arc::new(whole),
+            false => Arc::new(self.advance(Some(&whole), now, whole.model.clone(), today)),
         };
-        let changed = match &last {
-            Some(last) if Arc::ptr_eq(&last.model, &model) => {
-                let mut changed = lock(&self.log).since(last.moment.book.sequence());
-                for client in released(&moment.book, &model, last.today, today) {
-                    changed.client(client);
-                }
-                changed
-            }
-            _ => Changed::All,
-        };
+        self.model.store(Some(scored.model.clone()));
+        self.scored.store(Some(scored.clone()));
+        Ok(scored)
+    }
+
+    /// The model fitted to a moment. Reads get it at once where they wait for it: in a small book,
+    /// and where there was none.
+    fn renewed_model(&self, moment: &Moment) -> Result<Arc<Model>, EngineError> {
+        let _fitting = lock(&self.fitting);
+        let facts = moment.book.facts_sequence();
+        let fitted = |model: &Arc<Model>| model.facts_sequence == facts;
+        let last = self.model.load_full();
+        if let Some(model) = last.clone().filter(fitted) {
+            return Ok(model);
+        }
+        let small = moment.book.matrix().tickets() <= FRESH_MODEL_TICKETS;
+        match small || last.is_none() {
+            true => self.fit(moment),
+            false => Ok(Arc::new(fit(&moment.book, moment.view())?)),
+        }
+    }
+
+    /// The offers of a moment by a model, made of earlier ones where these are by the same model. Cost:
+    /// the clients that changed since, or all.
+    fn advance(
+        &self,
+        last: Option<&Scored>,
+        moment: Arc<Moment>,
+        model: Arc<Model>,
+        today: Day,
+    ) -> Scored {
         let clients = moment.book.clients().numbers();
         let few =
             |changed: &BTreeSet<ClientNo>| (changed.len() as f64) < REBUILD_SHARE * clients as f64;
-        let (pipeline, shortfalls) = match (&last, &changed) {
-            (Some(last), Changed::Clients(changed)) if few(changed) => {
-                let changed: Vec<_> = changed.iter().copied().collect();
+        let by_it = last.filter(|last| Arc::ptr_eq(&last.model, &model));
+        let since = by_it.map(|last| {
+            let mut changed = lock(&self.log).since(last.moment.book.sequence());
+            for client in released(&moment.book, &model, last.today, today) {
+                changed.client(client);
+            }
+            (last, changed)
+        });
+        let (pipeline, shortfalls) = match since {
+            Some((last, Changed::Clients(changed))) if few(&changed) => {
+                let changed: Vec<_> = changed.into_iter().collect();
                 let (rows, mut shortfalls) = client_offers(&moment, &model, today, &changed);
                 shortfalls.extend(&last.shortfalls);
                 (
@@ -250,15 +299,13 @@ impl Tenant {
                 (Pipeline::new(rows), shortfalls)
             }
         };
-        let scored = Arc::new(Scored {
+        Scored {
             moment,
             model,
             today,
             pipeline,
             shortfalls,
-        });
-        self.scored.store(Some(scored.clone()));
-        Ok(scored)
+        }
     }
 }
 
