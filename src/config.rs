@@ -48,6 +48,12 @@ pub struct Config {
     pub cache_mib: u64,
     /// Room that stays free on the disk, in MiB; writes are refused before it is touched.
     pub free_floor_mib: u64,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections at once from one address.
+    pub max_connections_per_address: usize,
+    /// How long a new connection may take to begin to speak, in seconds.
+    pub preface_seconds: u64,
     /// The largest request, in MiB.
     pub message_mib: usize,
     /// How old the newest checkpoint may be, such as `24h`; `0s` keeps none.
@@ -70,6 +76,9 @@ impl Default for Config {
             log_format: LogFormat::Text,
             cache_mib: 64,
             free_floor_mib: 64,
+            max_connections: 800,
+            max_connections_per_address: 200,
+            preface_seconds: 10,
             message_mib: 8,
             checkpoint_every: SignedDuration::from_hours(24),
             drain_seconds: 5,
@@ -102,6 +111,9 @@ impl Config {
             "log_format",
             "cache_mib",
             "free_floor_mib",
+            "max_connections",
+            "max_connections_per_address",
+            "preface_seconds",
             "message_mib",
             "checkpoint_every",
             "drain_seconds",

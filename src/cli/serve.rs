@@ -65,6 +65,18 @@ pub struct Args {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     free_floor_mib: Option<u64>,
+    /// Connections at once; more are closed when they come [default: 800]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections: Option<usize>,
+    /// Connections at once from one address [default: 200]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections_per_address: Option<usize>,
+    /// How long a new connection may take to begin to speak, in seconds [default: 10]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preface_seconds: Option<u64>,
     /// Largest request, in MiB [default: 8]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +121,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         engine.keep_checkpoints(&config.data_dir, every)?;
     }
     let limits = Limits {
+        connections: config.max_connections.max(1),
+        connections_per_address: config.max_connections_per_address.max(1),
+        preface: Duration::from_secs(config.preface_seconds.max(1)),
         message_bytes: config.message_mib.max(1) * 1024 * 1024,
         drain: Duration::from_secs(config.drain_seconds),
         ..Limits::default()

@@ -7,6 +7,12 @@ use tonic::transport::Server;
 /// What one server lets in.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one address.
+    pub connections_per_address: usize,
+    /// How long a new connection may take to say what it speaks, and then to agree on TLS.
+    pub preface: Duration,
     /// The largest request, in bytes.
     pub message_bytes: usize,
     /// Calls at once on one connection.
@@ -30,6 +36,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            // With the store's files these stay under the 1,024 that a process may usually have open.
+            connections: 800,
+            // A proxy shares its connections among callers; one that does not needs this set.
+            connections_per_address: 200,
+            preface: Duration::from_secs(10),
             // 10,000 sales with the longest ids take 4 MB.
             message_bytes: 8 * 1024 * 1024,
             concurrent_streams: 200,

@@ -7,6 +7,7 @@
 mod access;
 mod catalog;
 mod compute;
+mod connections;
 mod effect;
 mod form;
 mod keys;
@@ -30,7 +31,6 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::transport::ServerTlsConfig;
-use tonic::transport::server::TcpIncoming;
 use tonic_web::GrpcWebLayer;
 
 pub use access::{OperatorKey, OperatorKeyError};
@@ -147,7 +147,7 @@ impl Bound {
         let message = limits.message_bytes;
         let mut builder = limits.apply(tonic::transport::Server::builder());
         if let Some(tls) = self.tls {
-            builder = builder.tls_config(tls)?;
+            builder = builder.tls_config(tls.timeout(limits.preface))?;
         }
         let router = builder
             .accept_http1(true)
@@ -163,9 +163,7 @@ impl Bound {
             .add_service(OutcomeServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(ModelServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(RecommendationServiceServer::new(api).max_decoding_message_size(message));
-        // The transport sets this only on sockets that it binds itself. Without it an answer's trailer
-        // waits for the caller's delayed acknowledgement, some 40 ms.
-        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
+        let incoming = connections::admitted(self.listener, &limits);
         let serving = router.serve_with_incoming_shutdown(incoming, shutdown.clone().wait());
         let overdue = async {
             shutdown.wait().await;
