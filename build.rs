@@ -6,14 +6,16 @@ use std::{env, fs};
 
 use prost::Message;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "carteira/v1/portfolio.proto",
     "carteira/v1/catalog.proto",
     "carteira/v1/ticket.proto",
+    "carteira/v1/client.proto",
     "carteira/v1/offer.proto",
     "carteira/v1/recommendation.proto",
     "carteira/v1/model.proto",
     "carteira/v1/outcome.proto",
+    "carteira/v1/insight.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,7 +1,7 @@
 //! `carteira` tells a B2B supplier whom to sell more to.
 //!
 //! See ARCHITECTURE.md for the map of the rooms. Dependencies point one way:
-//! `cli`, `server` → `engine` → `store`, `outcome`, `pipeline` → `recommend` → `neighbours` → `matrix` → `domain`.
+//! `cli`, `server` → `engine` → `store`, `outcome`, `pipeline` → `insight` → `recommend` → `neighbours` → `matrix` → `domain`.
 
 #![cfg_attr(
     test,
@@ -13,6 +13,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod evaluate;
+pub mod insight;
 pub mod matrix;
 pub mod neighbours;
 pub mod outcome;

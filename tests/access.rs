@@ -194,6 +194,16 @@ fn calls(portfolio: &str) -> Vec<(&'static str, Least, Vec<u8>)> {
             GetEffectReportRequest { portfolio_id: id() }
         ),
         call!(
+            "InsightService/GetPortfolioSummary",
+            Reader,
+            GetPortfolioSummaryRequest { portfolio_id: id() }
+        ),
+        call!(
+            "InsightService/ListClientInsights",
+            Reader,
+            ListClientInsightsRequest { portfolio_id: id() }
+        ),
+        call!(
             "CatalogService/GetClient",
             Reader,
             GetClientRequest {

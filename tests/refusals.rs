@@ -10,6 +10,7 @@ use std::pin::Pin;
 
 use carteira::wire::v1;
 use carteira::wire::v1::catalog_service_client::CatalogServiceClient;
+use carteira::wire::v1::insight_service_client::InsightServiceClient;
 use carteira::wire::v1::outcome_service_client::OutcomeServiceClient;
 use carteira::wire::v1::portfolio_service_client::PortfolioServiceClient;
 use carteira::wire::v1::recommendation_service_client::RecommendationServiceClient;
@@ -240,6 +241,16 @@ async fn every_call_refuses_a_portfolio_that_is_no_id_or_not_there() {
         }));
         of!(
             OutcomeServiceClient.get_effect_report(GetEffectReportRequest {
+                ..Default::default()
+            })
+        );
+        of!(
+            InsightServiceClient.get_portfolio_summary(GetPortfolioSummaryRequest {
+                ..Default::default()
+            })
+        );
+        of!(
+            InsightServiceClient.list_client_insights(ListClientInsightsRequest {
                 ..Default::default()
             })
         );
@@ -1575,5 +1586,154 @@ async fn wrong_outcomes_are_refused() {
         .unwrap()
         .into_inner();
     assert!(kept.offers.is_empty());
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_questions_about_clients_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let mut cases = Vec::new();
+    let list = || v1::ListClientInsightsRequest {
+        portfolio_id: BOOK.into(),
+        ..Default::default()
+    };
+    let all = v1::ClientFilter::default;
+    let unnamed = v1::AttributeFilter {
+        values: vec!["a".into()],
+        ..Default::default()
+    };
+    for (field, filter) in [
+        (
+            "filter.client_ids[0]",
+            v1::ClientFilter {
+                client_ids: vec!["nobody".into()],
+                ..all()
+            },
+        ),
+        (
+            "filter.owners",
+            v1::ClientFilter {
+                owners: vec!["o".into(); 1_001],
+                ..all()
+            },
+        ),
+        (
+            "filter.owners[0]",
+            v1::ClientFilter {
+                owners: vec!["a\nb".into()],
+                ..all()
+            },
+        ),
+        (
+            "filter.attributes[0].name",
+            v1::ClientFilter {
+                attributes: vec![unnamed],
+                ..all()
+            },
+        ),
+        (
+            "filter.states[1]",
+            v1::ClientFilter {
+                states: vec![1, 0],
+                ..all()
+            },
+        ),
+        (
+            "filter.states[0]",
+            v1::ClientFilter {
+                states: vec![7],
+                ..all()
+            },
+        ),
+        (
+            "filter.life_cycles[0]",
+            v1::ClientFilter {
+                life_cycles: vec![-1],
+                ..all()
+            },
+        ),
+        (
+            "filter.tiers[0]",
+            v1::ClientFilter {
+                tiers: vec![4],
+                ..all()
+            },
+        ),
+        (
+            "filter.tiers",
+            v1::ClientFilter {
+                tiers: vec![1; 1_001],
+                ..all()
+            },
+        ),
+    ] {
+        let request = v1::ListClientInsightsRequest {
+            filter: Some(filter.clone()),
+            ..list()
+        };
+        cases.push(
+            refused!(InsightServiceClient.list_client_insights(request) => InvalidArgument, field),
+        );
+        let request = v1::GetPortfolioSummaryRequest {
+            portfolio_id: BOOK.into(),
+            filter: Some(filter.clone()),
+            ..Default::default()
+        };
+        cases.push(
+            refused!(InsightServiceClient.get_portfolio_summary(request) => InvalidArgument, field),
+        );
+        // The pipeline's filter has the same fields.
+        let pipeline = v1::OpportunityFilter {
+            client_ids: filter.client_ids,
+            owners: filter.owners,
+            attributes: filter.attributes,
+            states: filter.states,
+            life_cycles: filter.life_cycles,
+            tiers: filter.tiers,
+            ..Default::default()
+        };
+        cases.extend(filtered(pipeline, field));
+    }
+    let request = v1::GetPortfolioSummaryRequest {
+        portfolio_id: BOOK.into(),
+        group_by: "x".repeat(257),
+        ..Default::default()
+    };
+    cases.push(
+        refused!(InsightServiceClient.get_portfolio_summary(request) => InvalidArgument, "group_by"),
+    );
+    for (field, request) in [
+        (
+            "page_size",
+            v1::ListClientInsightsRequest {
+                page_size: 1_001,
+                ..list()
+            },
+        ),
+        (
+            "order",
+            v1::ListClientInsightsRequest { order: 9, ..list() },
+        ),
+        (
+            "language",
+            v1::ListClientInsightsRequest {
+                language: 9,
+                ..list()
+            },
+        ),
+        (
+            "page_token",
+            v1::ListClientInsightsRequest {
+                page_token: "AAAA".into(),
+                ..list()
+            },
+        ),
+    ] {
+        cases.push(
+            refused!(InsightServiceClient.list_client_insights(request) => InvalidArgument, field),
+        );
+    }
+    check(&channel, cases).await;
     server.terminate();
 }

@@ -1,5 +1,6 @@
 //! The commands: one file each. Those that need a server speak gRPC to it like any other client.
 
+mod clients;
 mod connect;
 mod demo;
 mod door;
@@ -9,6 +10,7 @@ mod explain;
 mod export;
 mod folder;
 mod import;
+mod insights;
 mod keys;
 mod language;
 mod outcomes;
@@ -22,6 +24,7 @@ mod serve;
 mod setting;
 mod similar;
 mod sink;
+mod summary;
 mod usage;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -46,6 +49,8 @@ enum Command {
     Pipeline(pipeline::Args),
     Explain(explain::Args),
     Similar(similar::Args),
+    Summary(summary::Args),
+    Insights(insights::Args),
     Outcomes(outcomes::Args),
     Effect(effect::Args),
     Export(export::Args),
@@ -75,6 +80,8 @@ impl Cli {
             Command::Pipeline(args) => pipeline::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Similar(args) => similar::run(&args),
+            Command::Summary(args) => summary::run(&args),
+            Command::Insights(args) => insights::run(&args),
             Command::Outcomes(args) => outcomes::run(&args),
             Command::Effect(args) => effect::run(&args),
             Command::Export(args) => export::run(&args),

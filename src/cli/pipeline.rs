@@ -2,6 +2,7 @@
 
 use tonic::Streaming;
 
+use super::clients::ClientArgs;
 use super::connect::{PortfolioArgs, block_on, explain};
 use super::language::LanguageArg;
 use super::output::{self, Output};
@@ -46,15 +47,8 @@ pub struct FilterArgs {
     /// Only products of this category; may be repeated
     #[arg(long)]
     pub category: Vec<String>,
-    /// Only clients of this owner; may be repeated
-    #[arg(long)]
-    pub owner: Vec<String>,
-    /// Only this client, by id; may be repeated
-    #[arg(long, value_name = "ID")]
-    pub client: Vec<String>,
-    /// Only clients with this attribute: name=value, name>=number or name<=number; may be repeated
-    #[arg(long, value_name = "CONDITION")]
-    pub attribute: Vec<String>,
+    #[command(flatten)]
+    pub clients: ClientArgs,
     /// Only gains of at least this much, in whole units such as 1000.00
     #[arg(long, value_name = "AMOUNT")]
     pub min_gain: Option<String>,
@@ -162,69 +156,19 @@ impl FilterArgs {
                 usage(format!("--min-gain '{raw}' {error}; write it like 1000.00"))
             })?,
         };
+        let clients = self.clients.to_wire()?;
         Ok(v1::OpportunityFilter {
             kinds: self.kind.iter().map(kind).collect(),
             product_ids: self.product.clone(),
             categories: self.category.clone(),
-            owners: self.owner.clone(),
-            client_ids: self.client.clone(),
-            attributes: attributes(&self.attribute)?,
+            owners: clients.owners,
+            client_ids: clients.client_ids,
+            attributes: clients.attributes,
             min_gain_minor,
             min_probability: self.min_probability.unwrap_or(0.0),
+            states: clients.states,
+            life_cycles: clients.life_cycles,
+            tiers: clients.tiers,
         })
     }
-}
-
-/// Conditions on attributes; several `name=value` of one name are alternatives.
-fn attributes(conditions: &[String]) -> anyhow::Result<Vec<v1::AttributeFilter>> {
-    let mut filters: Vec<v1::AttributeFilter> = Vec::new();
-    let mut of = |name: &str| -> usize {
-        let name = name.trim();
-        let at = filters
-            .iter()
-            .position(|filter| filter.name == name)
-            .unwrap_or(filters.len());
-        if at == filters.len() {
-            filters.push(v1::AttributeFilter {
-                name: name.to_owned(),
-                ..v1::AttributeFilter::default()
-            });
-        }
-        at
-    };
-    let mut edits = Vec::new();
-    for condition in conditions {
-        if let Some((name, number)) = condition.split_once(">=") {
-            edits.push((of(name), Some(number), None, None));
-        } else if let Some((name, number)) = condition.split_once("<=") {
-            edits.push((of(name), None, Some(number), None));
-        } else if let Some((name, value)) = condition.split_once('=') {
-            edits.push((of(name), None, None, Some(value)));
-        } else {
-            return Err(usage(format!(
-                "--attribute '{condition}' is no condition; write name=value, name>=number or name<=number"
-            )));
-        }
-    }
-    let number = |raw: &str| {
-        let number = raw.trim().parse::<f64>().ok();
-        number.filter(|number| number.is_finite()).ok_or_else(|| {
-            usage(format!(
-                "'{raw}' in --attribute is not a number; write it like staff>=10"
-            ))
-        })
-    };
-    for (at, min, max, value) in edits {
-        let filter = &mut filters[at];
-        if let Some(min) = min {
-            filter.min = Some(number(min)?);
-        }
-        if let Some(max) = max {
-            filter.max = Some(number(max)?);
-        }
-        filter
-            .values
-            .extend(value.map(|value| value.trim().to_owned()));
-    }
-    Ok(filters)
 }

@@ -86,8 +86,13 @@ fn note(waiting: &mut BTreeMap<usize, (Weak<Tenant>, Instant)>, tenant: Weak<Ten
 }
 
 /// Works the offers of the clients that writes touched out again. The first offers of all are left to
-/// the renewal, or to whoever asks for them.
+/// the renewal, or to whoever asks for them, and so are the first insights.
 fn bring_up_to_date(tenant: &Tenant) {
+    if tenant.has_insights()
+        && let Err(error) = tenant.insights()
+    {
+        tracing::warn!(%error, "insights could not be worked out");
+    }
     if !tenant.has_scores() {
         return;
     }

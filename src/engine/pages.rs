@@ -1,10 +1,11 @@
 //! Lists that pages are read from, pinned so that all pages are of one moment.
 
+use std::any::Any;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::tenant::{Scored, Tenant};
+use super::tenant::Tenant;
 
 /// How long a list is kept after its last use.
 const KEPT: Duration = Duration::from_secs(15 * 60);
@@ -32,25 +33,25 @@ impl Default for PinnedLists {
 #[derive(Debug)]
 struct PinnedList {
     number: u64,
-    scored: Arc<Scored>,
+    list: Arc<dyn Any + Send + Sync>,
     used: Instant,
 }
 
 impl Tenant {
     /// Keeps a list for the pages to come; returns its number. The same list has the same number.
-    pub fn pin(&self, scored: &Arc<Scored>) -> u64 {
+    pub fn pin<T: Any + Send + Sync>(&self, list: &Arc<T>) -> u64 {
         let mut lists = self.lists();
         let now = Instant::now();
         lists
             .lists
             .retain(|list| now.duration_since(list.used) < KEPT);
-        if let Some(list) = lists
+        if let Some(pinned) = lists
             .lists
             .iter_mut()
-            .find(|list| Arc::ptr_eq(&list.scored, scored))
+            .find(|pinned| std::ptr::addr_eq(Arc::as_ptr(&pinned.list), Arc::as_ptr(list)))
         {
-            list.used = now;
-            return list.number;
+            pinned.used = now;
+            return pinned.number;
         }
         if lists.lists.len() == LISTS
             && let Some(oldest) = (0..LISTS).min_by_key(|at| lists.lists[*at].used)
@@ -61,14 +62,14 @@ impl Tenant {
         lists.next = lists.next.wrapping_add(1);
         lists.lists.push(PinnedList {
             number,
-            scored: scored.clone(),
+            list: list.clone(),
             used: now,
         });
         number
     }
 
     /// A list that is still kept.
-    pub fn pinned(&self, number: u64) -> Option<Arc<Scored>> {
+    pub fn pinned<T: Any + Send + Sync>(&self, number: u64) -> Option<Arc<T>> {
         let mut lists = self.lists();
         let now = Instant::now();
         lists
@@ -76,6 +77,6 @@ impl Tenant {
             .retain(|list| now.duration_since(list.used) < KEPT);
         let list = lists.lists.iter_mut().find(|list| list.number == number)?;
         list.used = now;
-        Some(list.scored.clone())
+        list.list.clone().downcast().ok()
     }
 }

@@ -8,6 +8,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use super::changed::{ChangeLog, Changed};
 use super::commit::today;
 use super::evaluating::Evaluated;
+use super::insights::LatestInsights;
 use super::pages::PinnedLists;
 use super::scoring::{Model, client_offers, fit, hold_out};
 use super::view::{SMALL_BOOK_TICKETS, View};
@@ -80,6 +81,7 @@ pub struct Tenant {
     scoring: Mutex<()>,
     lists: Mutex<PinnedLists>,
     graded: ArcSwapOption<Evaluated>,
+    insights: LatestInsights,
 }
 
 impl Tenant {
@@ -100,6 +102,7 @@ impl Tenant {
             scoring: Mutex::new(()),
             lists: Mutex::new(PinnedLists::default()),
             graded: ArcSwapOption::empty(),
+            insights: LatestInsights::default(),
         }
     }
 
@@ -140,6 +143,15 @@ impl Tenant {
     /// Lists that pages are read from.
     pub(super) fn lists(&self) -> MutexGuard<'_, PinnedLists> {
         lock(&self.lists)
+    }
+
+    pub(super) fn latest_insights(&self) -> &LatestInsights {
+        &self.insights
+    }
+
+    /// What writes after a sequence touched.
+    pub(super) fn changed_since(&self, sequence: u64) -> Changed {
+        lock(&self.log).since(sequence)
     }
 
     /// A model to score a moment with: one fitted to it where the book is small, else the latest

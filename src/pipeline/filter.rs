@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attribute, Client, ClientNo, Kind, Opportunity, Product, ProductNo, Text};
+use crate::domain::{Kind, Opportunity, Product, ProductNo, Text};
+use crate::insight::ClientFilter;
 
 /// What a list is ordered by, best first; ties by client, then product.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,41 +35,6 @@ impl Order {
     }
 }
 
-/// A condition on one attribute. A client without the attribute does not meet it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AttributeFilter {
-    /// Which attribute.
-    pub name: Text,
-    /// Texts, one of which it must have; empty for any.
-    pub values: BTreeSet<Text>,
-    /// The least number it may be.
-    pub min: Option<f64>,
-    /// The largest number it may be.
-    pub max: Option<f64>,
-}
-
-impl AttributeFilter {
-    fn admits(&self, client: &Client) -> bool {
-        match client.attributes.get(&self.name) {
-            None => false,
-            Some(Attribute::Text(text)) => {
-                let ranged = self.min.is_some() || self.max.is_some();
-                !ranged && (self.values.is_empty() || self.values.contains(text))
-            }
-            Some(Attribute::Number(number)) => {
-                let named = self.values.is_empty()
-                    || self
-                        .values
-                        .iter()
-                        .any(|value| value.as_str().parse() == Ok(*number));
-                named
-                    && self.min.is_none_or(|min| *number >= min)
-                    && self.max.is_none_or(|max| *number <= max)
-            }
-        }
-    }
-}
-
 /// Which opportunities are asked for. Conditions of different fields must all hold; within one
 /// field any. An empty set asks for nothing in particular.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -79,12 +45,8 @@ pub struct Filter {
     pub products: Option<BTreeSet<ProductNo>>,
     /// Product categories.
     pub categories: BTreeSet<Text>,
-    /// Owners of clients.
-    pub owners: BTreeSet<Text>,
-    /// Clients.
-    pub clients: Option<BTreeSet<ClientNo>>,
-    /// Conditions on clients' attributes; all must hold.
-    pub attributes: Vec<AttributeFilter>,
+    /// Their clients.
+    pub clients: ClientFilter,
     /// The least gain, in minor units.
     pub min_gain_minor: i64,
     /// The least probability.
@@ -92,18 +54,6 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a client's opportunities may be among those asked for.
-    pub fn admits_client(&self, number: ClientNo, client: &Client) -> bool {
-        self.clients
-            .as_ref()
-            .is_none_or(|clients| clients.contains(&number))
-            && (self.owners.is_empty() || self.owners.contains(&client.owner))
-            && self
-                .attributes
-                .iter()
-                .all(|condition| condition.admits(client))
-    }
-
     /// Whether a product's opportunities may be among those asked for.
     pub fn admits_product(&self, number: ProductNo, product: &Product) -> bool {
         self.products

@@ -8,6 +8,6 @@ mod filter;
 mod list;
 mod rules;
 
-pub use filter::{AttributeFilter, Filter, Order};
+pub use filter::{Filter, Order};
 pub use list::Pipeline;
 pub use rules::{Offered, Rules};

@@ -30,7 +30,7 @@ pub use reason::reason;
 pub use receipt::{recompute, round_minor};
 pub use recipe::{
     ListsRecipe, OfferRecipe, OutcomesRecipe, Parameter, Parameters, Recipe, RecipeError,
-    UpsellRecipe,
+    StateRecipe, UpsellRecipe, ValueRecipe,
 };
 pub use similar::SimilarClient;
 pub use success::{SuccessModel, SuccessReceipt, SuccessTerm};

@@ -209,6 +209,36 @@ pub struct OutcomesRecipe {
     pub least_outcomes: usize,
 }
 
+/// When a client slips, stops, is new or loyal: section `state`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StateRecipe {
+    /// A client's mean gap between purchases is drawn to the usual one as by this many gaps.
+    pub rhythm_pseudo_gaps: f64,
+    /// The least gap that is expected, in days.
+    pub least_gap_days: f64,
+    /// Expected gaps without a purchase after which a client slips.
+    pub slipping_gaps: f64,
+    /// Expected gaps without a purchase after which it has stopped.
+    pub inactive_gaps: f64,
+    /// Days before its contract ends in which a client is up for renewal.
+    pub renewal_days: i32,
+    /// Days from its first purchase on in which a client is new.
+    pub new_days: i32,
+    /// Days from its first purchase on after which it may be loyal.
+    pub loyal_days: i32,
+    /// Purchases from which on it may be loyal.
+    pub loyal_purchases: u32,
+}
+
+/// What clients are worth: section `value`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ValueRecipe {
+    /// Share of a year's money up to which the largest clients are tier A.
+    pub a_share: f64,
+    /// The same for tiers A and B together.
+    pub b_share: f64,
+}
+
 /// All parameters of the scoring, read and checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
@@ -222,6 +252,10 @@ pub struct Recipe {
     pub lists: ListsRecipe,
     /// How long outcomes hold offers back.
     pub outcomes: OutcomesRecipe,
+    /// When a client slips, stops, is new or loyal.
+    pub state: StateRecipe,
+    /// What clients are worth.
+    pub value: ValueRecipe,
     parameters: Parameters,
 }
 
@@ -259,6 +293,8 @@ impl Recipe {
             adoption: AdoptionRecipe::of(&parameters)?,
             lists: ListsRecipe::of(&parameters)?,
             outcomes: OutcomesRecipe::of(&parameters)?,
+            state: StateRecipe::of(&parameters)?,
+            value: ValueRecipe::of(&parameters)?,
             parameters,
         })
     }
@@ -300,6 +336,30 @@ impl OutcomesRecipe {
             other_reason_days: days("other_reason")?,
             held_out_share: parameters.value("outcomes.held_out_share")?,
             least_outcomes: parameters.count("outcomes.least_outcomes")?,
+        })
+    }
+}
+
+impl StateRecipe {
+    fn of(parameters: &Parameters) -> Result<Self, RecipeError> {
+        Ok(Self {
+            rhythm_pseudo_gaps: parameters.value("state.rhythm_pseudo_gaps")?,
+            least_gap_days: parameters.value("state.least_gap_days")?,
+            slipping_gaps: parameters.value("state.slipping_gaps")?,
+            inactive_gaps: parameters.value("state.inactive_gaps")?,
+            renewal_days: parameters.count("state.renewal_days")? as i32,
+            new_days: parameters.count("state.new_days")? as i32,
+            loyal_days: parameters.count("state.loyal_days")? as i32,
+            loyal_purchases: parameters.count("state.loyal_purchases")? as u32,
+        })
+    }
+}
+
+impl ValueRecipe {
+    fn of(parameters: &Parameters) -> Result<Self, RecipeError> {
+        Ok(Self {
+            a_share: parameters.value("value.a_share")?,
+            b_share: parameters.value("value.b_share")?,
         })
     }
 }

@@ -6,10 +6,12 @@
 
 mod access;
 mod catalog;
+mod client_filter;
 mod compute;
 mod connections;
 mod effect;
 mod form;
+mod insights;
 mod keys;
 mod limits;
 mod model;
@@ -40,6 +42,7 @@ pub use shutdown::{Shutdown, on_signal};
 use crate::engine::Engine;
 use crate::wire::DESCRIPTORS;
 use crate::wire::v1::catalog_service_server::CatalogServiceServer;
+use crate::wire::v1::insight_service_server::InsightServiceServer;
 use crate::wire::v1::model_service_server::ModelServiceServer;
 use crate::wire::v1::outcome_service_server::OutcomeServiceServer;
 use crate::wire::v1::portfolio_service_server::PortfolioServiceServer;
@@ -161,6 +164,7 @@ impl Bound {
             .add_service(CatalogServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(TicketServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(OutcomeServiceServer::new(api.clone()).max_decoding_message_size(message))
+            .add_service(InsightServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(ModelServiceServer::new(api.clone()).max_decoding_message_size(message))
             .add_service(RecommendationServiceServer::new(api).max_decoding_message_size(message));
         let incoming = connections::admitted(self.listener, &limits);
@@ -198,6 +202,7 @@ async fn watch_health(
     ];
     let reading = [
         <RecommendationServiceServer<Api> as tonic::server::NamedService>::NAME,
+        <InsightServiceServer<Api> as tonic::server::NamedService>::NAME,
         <ModelServiceServer<Api> as tonic::server::NamedService>::NAME,
     ];
     for name in reading {

@@ -2,17 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::client_filter::{MAX_FILTER, client_filter};
 use super::form::Form;
-use crate::domain::{
-    ClientId, ClientNo, Kind, Language, Opportunity, ProductId, ProductNo, Shortfall, Text,
-};
+use crate::domain::{Kind, Language, Opportunity, ProductId, ProductNo, Shortfall, Text};
 use crate::engine::Book;
-use crate::pipeline::{AttributeFilter, Filter, Order};
+use crate::pipeline::{Filter, Order};
 use crate::recommend::reason;
 use crate::wire::v1;
-
-/// The most entries of one list of a filter.
-const MAX_FILTER: usize = 1_000;
 
 /// Writes opportunities of one book in one language.
 pub(super) struct Writer<'a> {
@@ -166,9 +162,6 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
         ("kinds", wire.kinds.len()),
         ("product_ids", wire.product_ids.len()),
         ("categories", wire.categories.len()),
-        ("owners", wire.owners.len()),
-        ("client_ids", wire.client_ids.len()),
-        ("attributes", wire.attributes.len()),
     ];
     for (name, len) in lists {
         if len > MAX_FILTER {
@@ -179,7 +172,16 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
             return None;
         }
     }
+    let clients = v1::ClientFilter {
+        client_ids: wire.client_ids.clone(),
+        owners: wire.owners.clone(),
+        attributes: wire.attributes.clone(),
+        states: wire.states.clone(),
+        life_cycles: wire.life_cycles.clone(),
+        tiers: wire.tiers.clone(),
+    };
     let mut filter = Filter {
+        clients: client_filter(form, book, &clients)?,
         min_gain_minor: wire.min_gain_minor,
         ..Filter::default()
     };
@@ -209,35 +211,10 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
         }
         filter.products = Some(numbers);
     }
-    if !wire.client_ids.is_empty() {
-        let mut numbers = BTreeSet::new();
-        for (at, raw) in wire.client_ids.iter().enumerate() {
-            let field = format!("filter.client_ids[{at}]");
-            let id: Option<ClientId> = form.client(&field, raw);
-            match id.and_then(|id| book.clients().number(&id)) {
-                Some(number) => {
-                    numbers.insert(ClientNo(number));
-                }
-                None => form.refuse(
-                    field,
-                    format!("names '{raw}', which the portfolio does not have"),
-                ),
-            }
-        }
-        filter.clients = Some(numbers);
-    }
     for (at, raw) in wire.categories.iter().enumerate() {
         filter
             .categories
             .extend(form.text(format!("filter.categories[{at}]"), raw));
-    }
-    for (at, raw) in wire.owners.iter().enumerate() {
-        filter
-            .owners
-            .extend(form.text(format!("filter.owners[{at}]"), raw));
-    }
-    for (at, wire) in wire.attributes.iter().enumerate() {
-        filter.attributes.extend(attribute(form, at, wire));
     }
     if wire.min_gain_minor < 0 {
         form.refuse("filter.min_gain_minor", "must not be negative");
@@ -247,31 +224,4 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
     }
     filter.min_probability = wire.min_probability;
     Some(filter)
-}
-
-fn attribute(form: &mut Form, at: usize, wire: &v1::AttributeFilter) -> Option<AttributeFilter> {
-    let field = |name: &str| format!("filter.attributes[{at}].{name}");
-    if wire.name.is_empty() {
-        form.refuse(field("name"), "must name an attribute");
-    }
-    if wire.values.is_empty() && wire.min.is_none() && wire.max.is_none() {
-        form.refuse(field("values"), "must be given, or min, or max");
-    }
-    for (name, bound) in [("min", wire.min), ("max", wire.max)] {
-        if bound.is_some_and(f64::is_nan) {
-            form.refuse(field(name), "must be a number");
-        }
-    }
-    let name = form.text(field("name"), &wire.name);
-    let values = wire
-        .values
-        .iter()
-        .map(|raw| form.text(field("values"), raw))
-        .collect::<Option<_>>();
-    Some(AttributeFilter {
-        name: name?,
-        values: values?,
-        min: wire.min,
-        max: wire.max,
-    })
 }

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use prost::Message;
-use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -17,6 +16,7 @@ use super::opportunities::{Writer, kind, order, total_gain};
 use super::portfolios::language;
 use super::selected::select;
 use super::showings::showings;
+use super::token::{Place, expired};
 use super::{Api, receipts, token};
 use crate::domain::{
     ClientId, Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Shortfall,
@@ -35,15 +35,6 @@ const MAX_ROWS: usize = 1_000;
 const DEFAULT_PAGE: usize = 100;
 /// Opportunities in one message of a stream.
 const STREAM_CHUNK: usize = 500;
-
-/// Where the next page of a list starts.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Place {
-    /// The pinned list.
-    list: u64,
-    /// Rows already given.
-    given: u64,
-}
 
 #[tonic::async_trait]
 impl RecommendationService for Api {
@@ -118,7 +109,7 @@ impl RecommendationService for Api {
                 Some(place) => tenant.pinned(place.list).ok_or_else(expired)?,
             };
             let book = &scored.moment.book;
-            let selected = select(&scored, &wanted, order)?;
+            let selected = select(&tenant, &scored, &wanted, order)?;
             let found = &selected.found;
             let given = place
                 .map_or(0, |place| place.given as usize)
@@ -186,7 +177,7 @@ impl RecommendationService for Api {
         let work = move || {
             let scored = tenant.scored()?;
             let wanted = request.filter.unwrap_or_default();
-            let selected = select(&scored, &wanted, order)?;
+            let selected = select(&tenant, &scored, &wanted, order)?;
             let limit = match request.limit {
                 0 => usize::MAX,
                 limit => usize::try_from(limit).unwrap_or(usize::MAX),
@@ -463,12 +454,6 @@ fn unknown_product(at: usize, product: &ProductId) -> Refusal {
         format!("tickets[{at}].product_id"),
         reason,
     )])
-}
-
-fn expired() -> Refusal {
-    let reason =
-        "was given too long ago, or before the server restarted; ask for the first page again";
-    Refusal::Invalid(vec![Violation::new("page_token", reason)])
 }
 
 /// A list by everything that tells it from another.

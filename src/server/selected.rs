@@ -6,7 +6,7 @@ use super::form::Form;
 use super::opportunities::filter;
 use super::showings::showings;
 use crate::domain::{ClientNo, Opportunity, ProductNo, Showing};
-use crate::engine::{OfferId, Scored};
+use crate::engine::{OfferId, Scored, Tenant};
 use crate::pipeline::{Filter, Order};
 use crate::wire::v1;
 
@@ -43,8 +43,10 @@ impl Selected<'_> {
 }
 
 /// The opportunities that are asked for, in order. Cost: the clients, products and opportunities of
-/// the portfolio, and a sort of what was found unless it is by priority.
+/// the portfolio, and a sort of what was found unless it is by priority. Insights are of now, and asked
+/// for only where the filter needs them.
 pub(super) fn select<'a>(
+    tenant: &Tenant,
     scored: &'a Scored,
     wanted: &v1::OpportunityFilter,
     order: Order,
@@ -55,7 +57,14 @@ pub(super) fn select<'a>(
     let filter = form.finish(filter)?;
     let mut clients = vec![false; book.clients().numbers()];
     for (number, client) in book.clients().from(0) {
-        clients[number as usize] = filter.admits_client(ClientNo(number), client);
+        clients[number as usize] = filter.clients.admits(ClientNo(number), client);
+    }
+    if filter.clients.needs_insights() {
+        let insighted = tenant.insights()?;
+        for (number, admitted) in (0..).zip(&mut clients) {
+            let insight = insighted.insights.get(ClientNo(number));
+            *admitted &= insight.is_some_and(|insight| filter.clients.admits_insight(insight));
+        }
     }
     let mut products = vec![false; book.products().numbers()];
     for (number, product) in book.products().from(0) {

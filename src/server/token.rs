@@ -2,14 +2,30 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::Violation;
 use crate::engine::Refusal;
 
 /// Bytes of the check that a token ends with.
 const CHECK_BYTES: usize = 8;
+
+/// Where the next page of a pinned list starts.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// The pinned list.
+    pub(super) list: u64,
+    /// Rows already given.
+    pub(super) given: u64,
+}
+
+/// What a place in a list that is no longer kept is answered with.
+pub(super) fn expired() -> Refusal {
+    let reason =
+        "was given too long ago, or before the server restarted; ask for the first page again";
+    Refusal::Invalid(vec![Violation::new("page_token", reason)])
+}
 
 /// The token of a place. `list` names the list it belongs to, filter and order included; it is
 /// good for no other.

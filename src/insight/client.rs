@@ -1,0 +1,126 @@
+//! Every client of a book, put in its place among the others.
+
+use super::state::{life_cycle, state, usual_gap_days};
+use super::value::{fifths, tiers};
+use super::{LifeCycle, Purchases, Rfm, Rhythm, State, Tier};
+use crate::domain::{ClientNo, Day};
+use crate::recommend::Recipe;
+
+/// What is known of one client, apart from the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What it bought.
+    pub purchases: Purchases,
+    /// Its tickets together, in minor units per period.
+    pub ticket_minor: i64,
+    /// The day on which its latest contract ends.
+    pub contract_end: Option<Day>,
+}
+
+/// One client in its place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClientInsight {
+    /// Which client.
+    pub client: ClientNo,
+    /// What is known of it.
+    pub facts: Facts,
+    /// How often it buys; `None` without a dated purchase.
+    pub rhythm: Option<Rhythm>,
+    /// Where it stands.
+    pub state: State,
+    /// What to do with it next.
+    pub life_cycle: LifeCycle,
+    /// What it spends a year, in minor units: the revenue of the last twelve months, or its tickets
+    /// over a year where none of its sales has a date. Never negative.
+    pub annual_minor: i64,
+    /// Its tier, by what it spends a year.
+    pub tier: Tier,
+    /// Its scores; `None` without a dated purchase.
+    pub rfm: Option<Rfm>,
+}
+
+/// All clients of a book on one day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Insights {
+    /// The day that it is seen from.
+    pub as_of: Day,
+    /// Days that clients usually have between purchases.
+    pub usual_gap_days: f64,
+    rows: Vec<Option<ClientInsight>>,
+}
+
+impl Insights {
+    /// Puts all clients in their places: `facts` by client number, `None` where there is no client
+    /// of it. `periods_a_year` turns tickets into a year's. Cost: sorting the clients.
+    pub fn of(facts: &[Option<Facts>], as_of: Day, periods_a_year: i64, recipe: &Recipe) -> Self {
+        let clients: Vec<(ClientNo, Facts)> = (0..)
+            .zip(facts)
+            .filter_map(|(number, facts)| facts.map(|facts| (ClientNo(number), facts)))
+            .collect();
+        let usual_gap_days = usual_gap_days(clients.iter().map(|(_, facts)| &facts.purchases));
+        let annual: Vec<i64> = clients
+            .iter()
+            .map(|(_, facts)| match facts.purchases.last_day {
+                Some(_) => facts.purchases.year.revenue_minor.max(0),
+                None => facts.ticket_minor.saturating_mul(periods_a_year).max(0),
+            })
+            .collect();
+        let tiers = tiers(&annual, &recipe.value);
+        let dated: Vec<&Purchases> = clients
+            .iter()
+            .map(|(_, facts)| &facts.purchases)
+            .filter(|purchases| purchases.last_day.is_some())
+            .collect();
+        let by = |figure: &dyn Fn(&Purchases) -> i64| {
+            fifths(&dated.iter().map(|one| figure(one)).collect::<Vec<_>>()).into_iter()
+        };
+        let mut recency = by(&|one| one.last_day.map_or(0, |day| i64::from(day.epoch_days())));
+        let mut frequency = by(&|one| i64::from(one.year.purchases));
+        let mut monetary = by(&|one| one.year.revenue_minor);
+        let mut rows = vec![None; facts.len()];
+        for (((client, facts), annual_minor), tier) in clients.into_iter().zip(annual).zip(tiers) {
+            let purchases = &facts.purchases;
+            let rhythm = Rhythm::of(purchases, usual_gap_days, as_of, &recipe.state);
+            let state = state(
+                rhythm.as_ref(),
+                facts.ticket_minor > 0,
+                facts.contract_end,
+                as_of,
+                &recipe.state,
+            );
+            // The scores are of the dated clients, in their order.
+            let rfm = purchases.last_day.and_then(|_| {
+                Some(Rfm {
+                    recency: recency.next()?,
+                    frequency: frequency.next()?,
+                    monetary: monetary.next()?,
+                })
+            });
+            rows[client.index()] = Some(ClientInsight {
+                client,
+                facts,
+                rhythm,
+                state,
+                life_cycle: life_cycle(state, purchases, as_of, &recipe.state),
+                annual_minor,
+                tier,
+                rfm,
+            });
+        }
+        Self {
+            as_of,
+            usual_gap_days,
+            rows,
+        }
+    }
+
+    /// All clients, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &ClientInsight> {
+        self.rows.iter().flatten()
+    }
+
+    /// One client.
+    pub fn get(&self, client: ClientNo) -> Option<&ClientInsight> {
+        self.rows.get(client.index())?.as_ref()
+    }
+}

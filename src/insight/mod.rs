@@ -1,0 +1,18 @@
+//! What the book looks like: every client's state, place in its life, and value.
+//!
+//! Pure functions of sums that the engine keeps; no clock, no store, no wire. Every rule is a
+//! number of the recipe (`state.*`, `value.*`), and every answer can say which of them made it.
+
+mod client;
+mod filter;
+mod purchases;
+mod state;
+mod summary;
+mod value;
+
+pub use client::{ClientInsight, Facts, Insights};
+pub use filter::{AttributeFilter, ClientFilter};
+pub use purchases::{Purchases, Tally, Year};
+pub use state::{LifeCycle, Rhythm, State};
+pub use summary::Sums;
+pub use value::{Rfm, Tier};

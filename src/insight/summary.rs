@@ -1,0 +1,48 @@
+//! Clients summed up.
+
+use super::ClientInsight;
+
+/// What some clients are together. Amounts are in minor units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Clients.
+    pub clients: u64,
+    /// Those with a dated purchase.
+    pub buyers: u64,
+    /// All dated sales less returns.
+    pub revenue_minor: i64,
+    /// The same of the last twelve months.
+    pub year_revenue_minor: i64,
+    /// The margin in it.
+    pub year_margin_minor: i64,
+    /// Purchases in the last twelve months.
+    pub year_purchases: u64,
+    /// Tickets per period.
+    pub ticket_minor: i64,
+}
+
+impl Sums {
+    /// Adds a client. Sums saturate, which the limits on amounts keep out of reach.
+    pub fn add(&mut self, insight: &ClientInsight) {
+        let (purchases, year) = (&insight.facts.purchases, &insight.facts.purchases.year);
+        self.clients += 1;
+        self.buyers += u64::from(purchases.last_day.is_some());
+        let amounts = [
+            (&mut self.revenue_minor, purchases.revenue_minor),
+            (&mut self.year_revenue_minor, year.revenue_minor),
+            (&mut self.year_margin_minor, year.margin_minor),
+            (&mut self.ticket_minor, insight.facts.ticket_minor),
+        ];
+        for (sum, amount) in amounts {
+            *sum = sum.saturating_add(amount);
+        }
+        self.year_purchases += u64::from(year.purchases);
+    }
+
+    /// Lifetime value by the plain formula: revenue ÷ buyers, rounded down, never negative; `None`
+    /// without a buyer.
+    pub fn lifetime_value_minor(&self) -> Option<i64> {
+        let buyers = i64::try_from(self.buyers).ok()?;
+        Some(self.revenue_minor.checked_div(buyers)?.max(0))
+    }
+}

@@ -1,0 +1,324 @@
+//! `InsightService`.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use prost::Message;
+use tonic::{Request, Response, Status};
+
+use super::access::Caller;
+use super::client_filter::{client_filter, life_cycle_to_wire, state_to_wire, tier_to_wire};
+use super::form::Form;
+use super::portfolios::language;
+use super::token::{Place, expired};
+use super::{Api, token};
+use crate::domain::{Attribute, Client, Language, Text};
+use crate::engine::Insighted;
+use crate::insight::{ClientInsight, LifeCycle, State, Sums, Tier};
+use crate::wire::v1;
+use crate::wire::v1::insight_service_server::InsightService;
+
+/// The name that groups clients by who looks after them.
+const OWNER: &str = "owner";
+
+#[tonic::async_trait]
+impl InsightService for Api {
+    async fn get_portfolio_summary(
+        &self,
+        request: Request<v1::GetPortfolioSummaryRequest>,
+    ) -> Result<Response<v1::GetPortfolioSummaryResponse>, Status> {
+        let (caller, request) = Caller::of(request)?;
+        let mut form = Form::default();
+        let portfolio = form.portfolio(&request.portfolio_id);
+        let group_by = form.text("group_by", &request.group_by);
+        let (portfolio, group_by) = form.finish(portfolio.zip(group_by))?;
+        let tenant = self.gate.tenant(&caller, &portfolio)?;
+        let answer = self.compute.run(move || {
+            let insighted = tenant.insights()?;
+            let found = found(&insighted, &request.filter.unwrap_or_default())?;
+            let book = &insighted.moment.book;
+            Ok(v1::GetPortfolioSummaryResponse {
+                currency: book.portfolio().currency.to_string(),
+                as_of_date: insighted.insights.as_of.to_string(),
+                sums: sums(&found, &group_by),
+                rules: Some(rules(&insighted)),
+                sequence: book.sequence(),
+            })
+        });
+        Ok(Response::new(answer.await?))
+    }
+
+    async fn list_client_insights(
+        &self,
+        request: Request<v1::ListClientInsightsRequest>,
+    ) -> Result<Response<v1::ListClientInsightsResponse>, Status> {
+        let (caller, request) = Caller::of(request)?;
+        let mut form = Form::default();
+        let portfolio = form.portfolio(&request.portfolio_id);
+        let size = form.size("page_size", request.page_size, 100, 1_000);
+        let language = language(&mut form, "language", request.language);
+        let order = v1::ClientOrder::try_from(request.order);
+        if order.is_err() {
+            form.refuse("order", format!("has no value {}", request.order));
+        }
+        let (portfolio, (language, order)) =
+            form.finish(portfolio.zip(language.zip(order.ok())))?;
+        let tenant = self.gate.tenant(&caller, &portfolio)?;
+        let answer = self.compute.run(move || {
+            let wanted = request.filter.unwrap_or_default();
+            let filter = wanted.encode_to_vec();
+            let list = format!("clients of {portfolio} by {order:?} where {filter:02x?}");
+            let place: Option<Place> = token::decode(&list, &request.page_token)?;
+            let insighted = match place {
+                None => tenant.insights()?,
+                Some(place) => tenant.pinned(place.list).ok_or_else(expired)?,
+            };
+            let mut found = found(&insighted, &wanted)?;
+            sort(&mut found, order);
+            let book = &insighted.moment.book;
+            let language = language.unwrap_or(book.portfolio().language);
+            let given = place.map_or(0, |place| place.given as usize);
+            let end = (given.saturating_add(size)).min(found.len());
+            let page = found.get(given..end).unwrap_or_default();
+            let next_page_token = match end < found.len() {
+                true => {
+                    let list_number = tenant.pin(&insighted);
+                    let place = Place {
+                        list: list_number,
+                        given: end as u64,
+                    };
+                    token::encode(&list, &place)
+                }
+                false => String::new(),
+            };
+            let clients = page
+                .iter()
+                .map(|(client, insight)| to_wire(&insighted, client, insight, language));
+            Ok(v1::ListClientInsightsResponse {
+                clients: clients.collect(),
+                next_page_token,
+                total_size: found.len() as u64,
+                currency: book.portfolio().currency.to_string(),
+                as_of_date: insighted.insights.as_of.to_string(),
+                rules: Some(rules(&insighted)),
+                sequence: book.sequence(),
+            })
+        });
+        Ok(Response::new(answer.await?))
+    }
+}
+
+/// A client with its place among the others.
+type Row<'a> = (&'a Client, &'a ClientInsight);
+
+/// The clients that a filter asks for, in the order in which they were first seen.
+fn found<'a>(insighted: &'a Insighted, wanted: &v1::ClientFilter) -> Result<Vec<Row<'a>>, Status> {
+    let book = &insighted.moment.book;
+    let mut form = Form::default();
+    let filter = client_filter(&mut form, book, wanted);
+    let filter = form.finish(filter)?;
+    let rows = insighted.insights.iter().filter_map(|insight| {
+        let client = book.clients().get(insight.client.0)?;
+        let admitted = filter.admits(insight.client, client) && filter.admits_insight(insight);
+        admitted.then_some((client.as_ref(), insight))
+    });
+    Ok(rows.collect())
+}
+
+fn sort(rows: &mut [Row<'_>], order: v1::ClientOrder) {
+    match order {
+        v1::ClientOrder::Unspecified | v1::ClientOrder::Value => {
+            rows.sort_by_key(|(_, insight)| Reverse(insight.annual_minor));
+        }
+        v1::ClientOrder::Idle => rows.sort_by(|(_, a), (_, b)| {
+            let gaps = |insight: &ClientInsight| insight.rhythm.map_or(-1.0, |one| one.gaps_idle());
+            gaps(b).total_cmp(&gaps(a))
+        }),
+        v1::ClientOrder::FirstSeen => {}
+    }
+}
+
+/// Clients summed up: all, then by each group.
+fn sums(rows: &[Row<'_>], group_by: &Text) -> Vec<v1::ClientSums> {
+    use v1::SummaryGroup::{All, Attribute, LifeCycle, State, Tier};
+    let mut all = Sums::default();
+    let mut groups: BTreeMap<(i32, String), Sums> = BTreeMap::new();
+    for (client, insight) in rows {
+        all.add(insight);
+        let mut add = |group: v1::SummaryGroup, value: String| {
+            groups
+                .entry((group.into(), value))
+                .or_default()
+                .add(insight);
+        };
+        add(State, state_name(insight.state).to_owned());
+        add(LifeCycle, life_cycle_name(insight.life_cycle).to_owned());
+        add(Tier, tier_name(insight.tier).to_owned());
+        if !group_by.is_empty() {
+            add(Attribute, group_value(client, group_by));
+        }
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|((group, _), sums)| (*group, Reverse(sums.year_revenue_minor)));
+    let all = ((All.into(), String::new()), all);
+    std::iter::once(all)
+        .chain(groups)
+        .map(|((group, value), sums)| v1::ClientSums {
+            group,
+            value,
+            clients: sums.clients,
+            buyers: sums.buyers,
+            revenue_minor: sums.revenue_minor,
+            year_revenue_minor: sums.year_revenue_minor,
+            year_margin_minor: sums.year_margin_minor,
+            year_purchases: sums.year_purchases,
+            ticket_minor: sums.ticket_minor,
+            lifetime_value_minor: sums.lifetime_value_minor(),
+        })
+        .collect()
+}
+
+/// What a client is grouped under; empty where it has no such attribute.
+fn group_value(client: &Client, group_by: &Text) -> String {
+    match client.attributes.get(group_by) {
+        Some(Attribute::Text(text)) => text.to_string(),
+        Some(Attribute::Number(number)) => number.to_string(),
+        None if group_by.as_str() == OWNER => client.owner.to_string(),
+        None => String::new(),
+    }
+}
+
+fn state_name(state: State) -> &'static str {
+    match state {
+        State::Active => "active",
+        State::Slipping => "slipping",
+        State::Inactive => "inactive",
+        State::Renewal => "renewal",
+        State::Undated => "undated",
+        State::Prospect => "prospect",
+    }
+}
+
+fn life_cycle_name(life_cycle: LifeCycle) -> &'static str {
+    match life_cycle {
+        LifeCycle::Acquisition => "acquisition",
+        LifeCycle::Retention => "retention",
+        LifeCycle::Loyalty => "loyalty",
+        LifeCycle::Recovery => "recovery",
+    }
+}
+
+fn tier_name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::A => "A",
+        Tier::B => "B",
+        Tier::C => "C",
+    }
+}
+
+fn rules(insighted: &Insighted) -> v1::InsightRules {
+    let (state, value) = (&insighted.recipe.state, &insighted.recipe.value);
+    v1::InsightRules {
+        usual_gap_days: insighted.insights.usual_gap_days,
+        rhythm_pseudo_gaps: state.rhythm_pseudo_gaps,
+        least_gap_days: state.least_gap_days,
+        slipping_gaps: state.slipping_gaps,
+        inactive_gaps: state.inactive_gaps,
+        renewal_days: state.renewal_days.unsigned_abs(),
+        new_days: state.new_days.unsigned_abs(),
+        loyal_days: state.loyal_days.unsigned_abs(),
+        loyal_purchases: state.loyal_purchases,
+        a_share: value.a_share,
+        b_share: value.b_share,
+    }
+}
+
+fn to_wire(
+    insighted: &Insighted,
+    client: &Client,
+    insight: &ClientInsight,
+    language: Language,
+) -> v1::ClientInsight {
+    let purchases = &insight.facts.purchases;
+    let year = &purchases.year;
+    let day = |day: Option<crate::domain::Day>| day.map_or(String::new(), |day| day.to_string());
+    v1::ClientInsight {
+        client_id: client.id.to_string(),
+        client_name: client.name.to_string(),
+        owner: client.owner.to_string(),
+        state: state_to_wire(insight.state).into(),
+        life_cycle: life_cycle_to_wire(insight.life_cycle).into(),
+        reason: reason(insighted, insight, language),
+        first_date: day(purchases.first_day),
+        last_date: day(purchases.last_day),
+        idle_days: insight
+            .rhythm
+            .map_or(0, |rhythm| rhythm.idle_days.unsigned_abs()),
+        expected_gap_days: insight.rhythm.map(|rhythm| rhythm.gap_days),
+        contract_end_date: day(insight.facts.contract_end),
+        purchases: purchases.purchases.into(),
+        revenue_minor: purchases.revenue_minor,
+        year_revenue_minor: year.revenue_minor,
+        year_margin_minor: year.margin_minor,
+        year_purchases: year.purchases.into(),
+        year_quantity: year.quantity_milli as f64 / 1_000.0,
+        year_products: year.products,
+        ticket_minor: insight.facts.ticket_minor,
+        annual_minor: insight.annual_minor,
+        tier: tier_to_wire(insight.tier).into(),
+        rfm: insight.rfm.map(|rfm| v1::RfmScores {
+            recency: rfm.recency.into(),
+            frequency: rfm.frequency.into(),
+            monetary: rfm.monetary.into(),
+        }),
+    }
+}
+
+/// Why a client is in its state, in a sentence.
+fn reason(insighted: &Insighted, insight: &ClientInsight, language: Language) -> String {
+    let recipe = &insighted.recipe.state;
+    let (idle, gap) = insight
+        .rhythm
+        .map_or((0, 0.0), |rhythm| (rhythm.idle_days, rhythm.gap_days));
+    let end = insight
+        .facts
+        .contract_end
+        .map_or(String::new(), |day| day.to_string());
+    let (slipping, inactive) = (recipe.slipping_gaps, recipe.inactive_gaps);
+    match (insight.state, language) {
+        (State::Active, Language::English) => format!(
+            "Last bought {idle} days ago; it buys every {gap:.0} days or so, and slips after {slipping} times that."
+        ),
+        (State::Active, Language::Portuguese) => format!(
+            "Última compra há {idle} dias; compra a cada {gap:.0} dias, e é tido como em queda após {slipping} vezes isso."
+        ),
+        (State::Slipping, Language::English) => format!(
+            "Last bought {idle} days ago, more than {slipping} times its usual {gap:.0} days."
+        ),
+        (State::Slipping, Language::Portuguese) => format!(
+            "Última compra há {idle} dias, mais de {slipping} vezes os {gap:.0} dias habituais."
+        ),
+        (State::Inactive, Language::English) => format!(
+            "Last bought {idle} days ago, more than {inactive} times its usual {gap:.0} days."
+        ),
+        (State::Inactive, Language::Portuguese) => format!(
+            "Última compra há {idle} dias, mais de {inactive} vezes os {gap:.0} dias habituais."
+        ),
+        (State::Renewal, Language::English) => format!(
+            "Its contract ends on {end}, within {} days.",
+            recipe.renewal_days
+        ),
+        (State::Renewal, Language::Portuguese) => format!(
+            "O contrato termina em {end}, dentro de {} dias.",
+            recipe.renewal_days
+        ),
+        (State::Undated, Language::English) => {
+            "It has tickets and no dated sale: when it buys is not known.".to_owned()
+        }
+        (State::Undated, Language::Portuguese) => {
+            "Tem compras sem data: não se sabe quando compra.".to_owned()
+        }
+        (State::Prospect, Language::English) => "It has bought nothing yet.".to_owned(),
+        (State::Prospect, Language::Portuguese) => "Ainda não comprou.".to_owned(),
+    }
+}
