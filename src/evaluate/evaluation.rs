@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Forecaster;
+use super::churn::ChurnMeasured;
 use super::measure::{Calibration, GrowthFound, Pipeline, Potential, TicketError, TopList};
 use crate::domain::{ClientNo, Day, ProductNo};
 use crate::recommend::adoption::Form;
@@ -20,6 +21,9 @@ pub struct Evaluation {
     pub methods: Vec<Method>,
     /// The same by segment.
     pub segments: Vec<Segment>,
+    /// Who bought nothing after the cut, and whether that was foretold; empty where sales have no
+    /// dates.
+    pub churn: Vec<ChurnMeasured>,
     /// The first rows of the recipe's pipeline, and what became of them.
     pub first: Vec<Listed>,
 }

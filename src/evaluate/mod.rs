@@ -8,6 +8,7 @@
 
 mod answers;
 mod baselines;
+mod churn;
 mod error;
 mod evaluation;
 pub mod figures;
@@ -24,6 +25,7 @@ mod task;
 mod trial;
 
 pub use baselines::Forecaster;
+pub use churn::{ChurnMeasured, Foreteller, Stoppers};
 pub use error::EvaluateError;
 pub use evaluation::{BookMeasured, Evaluation, Listed, Method, Segment, SpanMeasured};
 pub use files::{Files, FilesError};

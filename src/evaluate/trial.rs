@@ -5,6 +5,7 @@ use std::path::Path;
 use super::EvaluateError;
 use super::answers::Answers;
 use super::baselines::{BestSellers, Forecaster, product_quantiles};
+use super::churn::{ChurnMeasured, churn};
 use super::evaluation::{BookMeasured, Evaluation, Listed, Method, Segment, SpanMeasured};
 use super::files::FilesError;
 use super::forecast::{GoOn, Hidden, Offer, Stage, step};
@@ -48,6 +49,7 @@ pub struct Trial<'a> {
     grew: Vec<f64>,
     grew_lately: Vec<f64>,
     hidden: Vec<HiddenTicket>,
+    churn: Vec<ChurnMeasured>,
 }
 
 /// A hidden ticket, and what was said of it.
@@ -148,9 +150,11 @@ impl<'a> Trial<'a> {
             grew: Vec::new(),
             grew_lately: Vec::new(),
             hidden,
+            churn: Vec::new(),
         };
         if let Some(horizon) = trial.split.horizon {
             trial.look(horizon);
+            trial.churn = churn(input.log, horizon, recipe);
         }
         step(go_on, 1.0)?;
         Ok(trial)
@@ -205,6 +209,7 @@ impl<'a> Trial<'a> {
                     value: group.value,
                 })
                 .collect(),
+            churn: self.churn.clone(),
             first: self.first(),
         }
     }

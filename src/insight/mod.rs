@@ -3,6 +3,7 @@
 //! Pure functions of sums that the engine keeps; no clock, no store, no wire. Every rule is a
 //! number of the recipe (`state.*`, `value.*`), and every answer can say which of them made it.
 
+mod churn;
 mod client;
 mod filter;
 mod purchases;
@@ -10,9 +11,10 @@ mod state;
 mod summary;
 mod value;
 
+pub use churn::{Churn, ChurnModel, Signal};
 pub use client::{ClientInsight, Facts, Insights};
 pub use filter::{AttributeFilter, ClientFilter};
 pub use purchases::{Purchases, Tally, Year};
-pub use state::{LifeCycle, Rhythm, State};
+pub use state::{LifeCycle, Rhythm, State, usual_gap_days};
 pub use summary::Sums;
 pub use value::{Rfm, Tier};

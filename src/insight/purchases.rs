@@ -4,6 +4,10 @@ use crate::domain::{Bucket, Day, Month, ProductNo, Slot};
 
 /// Months of a year that value is counted over.
 const YEAR_MONTHS: i32 = 12;
+/// Months whose days are kept.
+const RECENT_MONTHS: usize = 4;
+/// Days of a span that a client bought in, or did not.
+const SPAN_DAYS: i32 = 30;
 
 /// What a client bought in the last twelve months of the book.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +39,9 @@ pub struct Purchases {
     pub first_day: Option<Day>,
     /// The last day that it bought on.
     pub last_day: Option<Day>,
+    /// The days that it is known to have bought on in the book's last month and the three before, the
+    /// last first: bit 1 for the first of the month.
+    pub recent_days: [u32; RECENT_MONTHS],
     /// The last twelve months of the book.
     pub year: Year,
 }
@@ -108,6 +115,12 @@ impl Tally {
             if last.number() - month.number() < YEAR_MONTHS {
                 sums.year.purchases = sums.year.purchases.saturating_add(purchases);
             }
+            if let Some(days) = sums
+                .recent_days
+                .get_mut((last.number() - month.number()) as usize)
+            {
+                *days = mark.days;
+            }
             let first_day = || month.day(mark.days.trailing_zeros() as u8);
             sums.first_day.get_or_insert_with(first_day);
             sums.last_day = Some(month.day(mark.days.ilog2() as u8));
@@ -123,6 +136,22 @@ impl Purchases {
             (Some(first), Some(last)) => last.epoch_days() - first.epoch_days(),
             _ => 0,
         }
+    }
+
+    /// In how many of the last three spans of 30 days up to a day of the book's last month it is known
+    /// to have bought.
+    pub fn recent_spans(&self, as_of: Day) -> u32 {
+        let mut spans = 0_u32;
+        for (back, days) in (0..).zip(self.recent_days) {
+            let month = as_of.month().plus(-back);
+            for day in (1..=31).filter(|day| days & (1 << day) != 0) {
+                let ago = as_of.epoch_days() - month.day(day).epoch_days();
+                if (0..3 * SPAN_DAYS).contains(&ago) {
+                    spans |= 1 << (ago / SPAN_DAYS);
+                }
+            }
+        }
+        spans.count_ones()
     }
 }
 
@@ -177,7 +206,13 @@ mod tests {
             .filter(in_year)
             .map(|b| b.product)
             .collect();
+        let mut recent_days = [0; RECENT_MONTHS];
+        for (back, bits) in (0..).zip(&mut recent_days) {
+            let days = days.get(&last.plus(-back)).into_iter().flatten();
+            *bits = days.map(|day| 1 << day.day_of_month()).sum();
+        }
         Purchases {
+            recent_days,
             revenue_minor: known.iter().map(|b| b.amount_minor).sum(),
             purchases: count(Month::from_number(0)),
             first_day: days.values().flatten().min().copied(),
@@ -190,6 +225,20 @@ mod tests {
                 products: products.len() as u32,
             },
         }
+    }
+
+    #[test]
+    fn recent_spans_are_counted_back_from_the_day() {
+        let buckets =
+            [(0, 10), (1, 20), (3, 2)].map(|(month, day)| bucket(0, 1_440 + month, day, 1, 5));
+        let last = Month::from_number(1_443);
+        let months = (Month::from_number(1_440), last);
+        let sums = Tally::default().sum(buckets.into_iter(), months, |_| 0.0);
+        // 2020-04-02 is 0 days ago, 2020-02-20 is 42, 2020-01-10 is 83.
+        assert_eq!(sums.recent_spans(last.day(2)), 3);
+        // A week on, the first of them is 90 days ago.
+        assert_eq!(sums.recent_spans(last.day(9)), 2);
+        assert_eq!(Purchases::default().recent_spans(last.day(9)), 0);
     }
 
     proptest! {

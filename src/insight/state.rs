@@ -63,6 +63,8 @@ pub struct Rhythm {
     pub gap_days: f64,
     /// Days since the last purchase.
     pub idle_days: i32,
+    /// Purchases a day since the first, drawn to the usual rate as by one purchase.
+    pub purchases_a_day: f64,
 }
 
 impl Rhythm {
@@ -78,7 +80,11 @@ impl Rhythm {
         let gaps = f64::from(purchases.purchases.saturating_sub(1));
         let pseudo = recipe.rhythm_pseudo_gaps;
         let days = f64::from(purchases.span_days()) + pseudo * usual_gap_days;
+        let first = purchases.first_day.unwrap_or(last);
+        let tenure = f64::from((as_of.epoch_days() - first.epoch_days()).max(0));
         Some(Self {
+            purchases_a_day: f64::from(purchases.purchases)
+                / (tenure + usual_gap_days.max(recipe.least_gap_days)),
             gap_days: (days / (gaps + pseudo)).max(recipe.least_gap_days),
             idle_days: (as_of.epoch_days() - last.epoch_days()).max(0),
         })
@@ -92,7 +98,7 @@ impl Rhythm {
 
 /// The gap that clients usually have between purchases: the median of their means, in days. A month
 /// where nobody bought twice.
-pub(super) fn usual_gap_days<'a>(all: impl Iterator<Item = &'a Purchases>) -> f64 {
+pub fn usual_gap_days<'a>(all: impl Iterator<Item = &'a Purchases>) -> f64 {
     let mut gaps: Vec<f64> = all
         .filter(|client| client.purchases >= 2)
         .map(|client| f64::from(client.span_days()) / f64::from(client.purchases - 1))

@@ -22,6 +22,8 @@ mod similar;
 mod success;
 pub mod upsell;
 
+pub(crate) use adoption::linear;
+pub(crate) use adoption::logistic;
 pub use advice::{Advice, NOBODY};
 pub use advisor::{Advisor, PriorityReceipt, ProbabilityReceipt, Receipt, Scratch, TicketReceipt};
 pub use book::{Book, ProductTraits};
@@ -29,8 +31,8 @@ pub use learnt::Learnt;
 pub use reason::reason;
 pub use receipt::{recompute, round_minor};
 pub use recipe::{
-    ListsRecipe, OfferRecipe, OutcomesRecipe, Parameter, Parameters, Recipe, RecipeError,
-    StateRecipe, UpsellRecipe, ValueRecipe,
+    ChurnRecipe, ListsRecipe, OfferRecipe, OutcomesRecipe, Parameter, Parameters, Recipe,
+    RecipeError, StateRecipe, UpsellRecipe, ValueRecipe,
 };
 pub use similar::SimilarClient;
 pub use success::{SuccessModel, SuccessReceipt, SuccessTerm};

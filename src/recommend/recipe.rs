@@ -230,6 +230,21 @@ pub struct StateRecipe {
     pub loyal_purchases: u32,
 }
 
+/// How likely clients are to stop: section `churn`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChurnRecipe {
+    /// With fewer that stopped, or went on, in the book's past, nothing is learnt.
+    pub least_events: usize,
+    /// A past of fewer horizons than this teaches a shorter one.
+    pub history_parts: f64,
+    /// Months at whose ends clients are looked at.
+    pub cuts: usize,
+    /// Draws each standardised coefficient towards 0 as this many rows would.
+    pub ridge: f64,
+    /// A horizon r times as long brings r to this power times the odds of a purchase.
+    pub stretch_exponent: f64,
+}
+
 /// What clients are worth: section `value`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ValueRecipe {
@@ -254,6 +269,8 @@ pub struct Recipe {
     pub outcomes: OutcomesRecipe,
     /// When a client slips, stops, is new or loyal.
     pub state: StateRecipe,
+    /// How likely clients are to stop.
+    pub churn: ChurnRecipe,
     /// What clients are worth.
     pub value: ValueRecipe,
     parameters: Parameters,
@@ -294,6 +311,7 @@ impl Recipe {
             lists: ListsRecipe::of(&parameters)?,
             outcomes: OutcomesRecipe::of(&parameters)?,
             state: StateRecipe::of(&parameters)?,
+            churn: ChurnRecipe::of(&parameters)?,
             value: ValueRecipe::of(&parameters)?,
             parameters,
         })
@@ -351,6 +369,18 @@ impl StateRecipe {
             new_days: parameters.count("state.new_days")? as i32,
             loyal_days: parameters.count("state.loyal_days")? as i32,
             loyal_purchases: parameters.count("state.loyal_purchases")? as u32,
+        })
+    }
+}
+
+impl ChurnRecipe {
+    fn of(parameters: &Parameters) -> Result<Self, RecipeError> {
+        Ok(Self {
+            least_events: parameters.count("churn.least_events")?,
+            history_parts: parameters.value("churn.history_parts")?,
+            cuts: parameters.count("churn.cuts")?,
+            ridge: parameters.value("churn.ridge")?,
+            stretch_exponent: parameters.value("churn.stretch_exponent")?,
         })
     }
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{self, Column, Output};
 use crate::evaluate::figures::FIGURES;
-use crate::evaluate::{Evaluation, Forecaster};
+use crate::evaluate::measure::Calibration;
+use crate::evaluate::{Evaluation, Forecaster, Foreteller, Stoppers};
 
 /// Every forecaster has a column.
 const COLUMNS: [Column; 6] = [
@@ -16,6 +17,16 @@ const COLUMNS: [Column; 6] = [
     Column::plain("product_quantile", "product quantile"),
 ];
 
+/// Who stopped, in a table.
+const STOPPED: [Column; 6] = [
+    Column::plain("who", "who"),
+    Column::plain("figure", "figure"),
+    Column::plain("recipe", "recipe"),
+    Column::plain("recency", "recency"),
+    Column::plain("frequency", "frequency"),
+    Column::plain("rate_and_decay", "rate x decay"),
+];
+
 /// Prints it: the table with a line above it that says what was measured, everything as JSON, or
 /// the table's rows as CSV.
 pub(super) fn print(output: Output, evaluation: &Evaluation) -> anyhow::Result<()> {
@@ -24,9 +35,50 @@ pub(super) fn print(output: Output, evaluation: &Evaluation) -> anyhow::Result<(
         Output::Csv => output::rows(output, &COLUMNS, &rows(evaluation, Output::Csv), None),
         Output::Table => {
             output::print(&headline(evaluation))?;
-            output::rows(output, &COLUMNS, &rows(evaluation, output), None)
+            output::rows(output, &COLUMNS, &rows(evaluation, output), None)?;
+            if evaluation.churn.is_empty() {
+                return Ok(());
+            }
+            output::print("who bought nothing any more:")?;
+            output::rows(output, &STOPPED, &stopped(evaluation), None)
         }
     }
+}
+
+/// A row for each figure of clients that stopped, and of single products.
+fn stopped(evaluation: &Evaluation) -> Vec<Value> {
+    let mut rows = Vec::new();
+    for measured in &evaluation.churn {
+        let who = match measured.of {
+            Stoppers::Clients => "clients",
+            Stoppers::Products => "products of clients",
+        };
+        let figures: [(&str, fn(&Calibration) -> f64); 4] = [
+            ("right order of two (AUC)", |found| found.auc),
+            ("squared error (Brier)", |found| found.brier),
+            ("calibration error (ECE)", |found| found.ece),
+            ("mean probability over the rate", |found| {
+                found.mean_over_rate
+            }),
+        ];
+        for (at, (name, figure)) in figures.into_iter().enumerate() {
+            let shown = |foreteller: Foreteller| {
+                let mut all = measured.foretold.iter();
+                let found = all.find(|(of, _)| *of == foreteller);
+                let found = found.and_then(|(_, found)| found.as_ref());
+                found.map_or("–".to_owned(), |found| format!("{:.3}", figure(found)))
+            };
+            rows.push(json!({
+                "who": if at == 0 { who } else { "" },
+                "figure": name,
+                "recipe": shown(Foreteller::Recipe),
+                "recency": shown(Foreteller::Recency),
+                "frequency": shown(Foreteller::Frequency),
+                "rate_and_decay": shown(Foreteller::RateAndDecay),
+            }));
+        }
+    }
+    rows
 }
 
 fn headline(evaluation: &Evaluation) -> String {

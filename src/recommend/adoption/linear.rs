@@ -15,17 +15,17 @@ const SHORTEST_STEP: f64 = 1e-6;
 
 /// `intercept + sum of coefficient x value`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Linear {
-    pub(super) intercept: f64,
-    pub(super) coefficients: Vec<f64>,
+pub(crate) struct Linear {
+    pub(crate) intercept: f64,
+    pub(crate) coefficients: Vec<f64>,
 }
 
 /// What is fitted: how many rows, how wide, and how to write one.
-pub(super) struct Design<'a> {
-    pub(super) rows: usize,
-    pub(super) width: usize,
+pub(crate) struct Design<'a> {
+    pub(crate) rows: usize,
+    pub(crate) width: usize,
     /// Writes a row's values; they must be finite.
-    pub(super) write: &'a (dyn Fn(usize, &mut [f64]) + Sync),
+    pub(crate) write: &'a (dyn Fn(usize, &mut [f64]) + Sync),
 }
 
 /// Sums and sums of squares by column.
@@ -33,16 +33,16 @@ type Moments = (Vec<f64>, Vec<f64>);
 
 /// How a loss falls at one row for one prediction.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Slope {
+pub(crate) struct Slope {
     /// Minus the first derivative by the prediction.
-    pub(super) gradient: f64,
+    pub(crate) gradient: f64,
     /// The second derivative, or a bound on it; above 0.
-    pub(super) curvature: f64,
+    pub(crate) curvature: f64,
 }
 
 impl Linear {
     /// The line at one row.
-    pub(super) fn at(&self, values: &[f64]) -> f64 {
+    pub(crate) fn at(&self, values: &[f64]) -> f64 {
         let terms = self.coefficients.iter().zip(values);
         terms.fold(self.intercept, |sum, (coefficient, value)| {
             sum + coefficient * value
@@ -57,7 +57,7 @@ impl Linear {
     /// `None` when there are no rows or the sums are not finite. Cost: a step is
     /// `rows x width^2`, both cores. smartcore's logistic regression takes no row weights, which a
     /// sample of the negatives needs.
-    pub(super) fn fit(
+    pub(crate) fn fit(
         design: &Design<'_>,
         ridge: &[f64],
         start: f64,

@@ -17,7 +17,7 @@ mod evidence;
 mod history;
 mod inverse;
 mod items;
-mod linear;
+pub(crate) mod linear;
 mod model;
 mod page;
 mod propensity;
