@@ -1661,6 +1661,13 @@ async fn wrong_questions_about_clients_are_refused() {
             },
         ),
         (
+            "filter.min_churn_probability",
+            v1::ClientFilter {
+                min_churn_probability: 1.5,
+                ..all()
+            },
+        ),
+        (
             "filter.tiers",
             v1::ClientFilter {
                 tiers: vec![1; 1_001],
@@ -1691,6 +1698,7 @@ async fn wrong_questions_about_clients_are_refused() {
             states: filter.states,
             life_cycles: filter.life_cycles,
             tiers: filter.tiers,
+            min_churn_probability: filter.min_churn_probability,
             ..Default::default()
         };
         cases.extend(filtered(pipeline, field));

@@ -68,6 +68,9 @@ pub struct ClientArgs {
     /// Only clients of this tier of value; may be repeated
     #[arg(long, value_enum)]
     pub tier: Vec<TierArg>,
+    /// Only clients that buy nothing within the horizon with at least this probability, 0 to 1
+    #[arg(long, value_name = "P")]
+    pub min_churn: Option<f64>,
 }
 
 impl ClientArgs {
@@ -99,6 +102,7 @@ impl ClientArgs {
             states: self.state.iter().map(state).collect(),
             life_cycles: self.life_cycle.iter().map(life_cycle).collect(),
             tiers: self.tier.iter().map(tier).collect(),
+            min_churn_probability: self.min_churn.unwrap_or(0.0),
         })
     }
 }

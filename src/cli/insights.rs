@@ -12,7 +12,7 @@ use crate::wire::v1::insight_service_client::InsightServiceClient;
 /// Clients in one answer of the server.
 const PAGE: u32 = 1_000;
 
-const CLIENT: [Column; 25] = [
+const CLIENT: [Column; 31] = [
     Column::plain("client_id", "client"),
     Column::plain("client_name", "name"),
     Column::plain("owner", "owner"),
@@ -23,6 +23,10 @@ const CLIENT: [Column; 25] = [
     Column::plain("idle_days", "days idle"),
     Column::plain("expected_gap_days", "days expected"),
     Column::plain("rfm", "RFM"),
+    Column::plain("churn_probability", "churn"),
+    Column::money("expected_year_minor", "next year"),
+    Column::money("growth_year_minor", "growth"),
+    Column::plain("lapsing", "lapsing"),
     Column::plain("first_date", ""),
     Column::plain("last_date", ""),
     Column::plain("contract_end_date", ""),
@@ -38,6 +42,8 @@ const CLIENT: [Column; 25] = [
     Column::plain("rfm_frequency", ""),
     Column::plain("rfm_monetary", ""),
     Column::plain("reason", ""),
+    Column::plain("lapses", ""),
+    Column::plain("churn_terms", ""),
 ];
 
 /// What the list is ordered by.
@@ -50,6 +56,10 @@ pub enum OrderArg {
     Idle,
     /// The order in which they were first seen
     FirstSeen,
+    /// The probability that they buy nothing
+    Churn,
+    /// What they spend a year times that probability
+    AtRisk,
 }
 
 /// Print where each client stands: state, life cycle, tier, rhythm, value.
@@ -82,6 +92,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             OrderArg::Value => v1::ClientOrder::Value,
             OrderArg::Idle => v1::ClientOrder::Idle,
             OrderArg::FirstSeen => v1::ClientOrder::FirstSeen,
+            OrderArg::Churn => v1::ClientOrder::Churn,
+            OrderArg::AtRisk => v1::ClientOrder::AtRisk,
         };
         let limit = match args.limit {
             0 => usize::MAX,
@@ -132,6 +144,23 @@ fn row(client: &v1::ClientInsight) -> Value {
         "idle_days": client.rfm.map(|_| client.idle_days),
         "expected_gap_days": client.expected_gap_days,
         "rfm": client.rfm.map(|rfm| format!("{}-{}-{}", rfm.recency, rfm.frequency, rfm.monetary)),
+        "churn_probability": client.churn_probability,
+        "expected_year_minor": client.expected_year_minor,
+        "growth_year_minor": client.growth_year_minor,
+        "lapsing": client.lapses.len(),
+        "lapses": client.lapses.iter().map(|lapse| json!({
+            "product_id": lapse.product_id,
+            "product_name": lapse.product_name,
+            "last_date": lapse.last_date,
+            "idle_days": lapse.idle_days,
+            "expected_gap_days": lapse.expected_gap_days,
+            "probability": lapse.probability,
+            "year_revenue_minor": lapse.year_revenue_minor,
+        })).collect::<Vec<_>>(),
+        "churn_terms": client.churn_terms.iter().map(|term| json!({
+            "signal": lower(term.signal().as_str_name(), "CHURN_SIGNAL_"),
+            "log_odds": term.log_odds,
+        })).collect::<Vec<_>>(),
         "first_date": client.first_date,
         "last_date": client.last_date,
         "contract_end_date": client.contract_end_date,

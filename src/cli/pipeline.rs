@@ -169,6 +169,7 @@ impl FilterArgs {
             states: clients.states,
             life_cycles: clients.life_cycles,
             tiers: clients.tiers,
+            min_churn_probability: clients.min_churn_probability,
         })
     }
 }

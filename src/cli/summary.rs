@@ -8,7 +8,7 @@ use super::output::{self, Column, Output};
 use crate::wire::v1;
 use crate::wire::v1::insight_service_client::InsightServiceClient;
 
-const SUMS: [Column; 10] = [
+const SUMS: [Column; 12] = [
     Column::plain("group", "by"),
     Column::plain("value", ""),
     Column::plain("clients", "clients"),
@@ -19,6 +19,8 @@ const SUMS: [Column; 10] = [
     Column::plain("year_purchases", "purchases"),
     Column::money("ticket_minor", "tickets"),
     Column::money("lifetime_value_minor", "a buyer (LTV)"),
+    Column::money("expected_year_minor", "next year"),
+    Column::money("at_risk_minor", "at risk"),
 ];
 
 /// Print the book in sums: by state, life cycle, tier, and any attribute.
@@ -58,6 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     })?;
     let rows: Vec<Value> = summary.sums.iter().map(row).collect();
     let rules = summary.rules.unwrap_or_default();
+    let churn = summary.churn.unwrap_or_default();
     match args.output {
         Output::Csv => output::rows(args.output, &SUMS, &rows, Some(currency)),
         Output::Json => output::json(&json!({
@@ -76,6 +79,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
                 "loyal_purchases": rules.loyal_purchases,
                 "a_share": rules.a_share,
                 "b_share": rules.b_share,
+            },
+            "churn": {
+                "horizon_days": churn.horizon_days,
+                "is_calibrated": churn.is_calibrated,
+                "lessons": churn.lessons,
+                "stopped": churn.stopped,
             },
             "sequence": summary.sequence,
         })),
@@ -102,5 +111,7 @@ fn row(sums: &v1::ClientSums) -> Value {
         "year_purchases": sums.year_purchases,
         "ticket_minor": sums.ticket_minor,
         "lifetime_value_minor": sums.lifetime_value_minor,
+        "expected_year_minor": sums.expected_year_minor,
+        "at_risk_minor": sums.at_risk_minor,
     })
 }

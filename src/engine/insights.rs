@@ -8,14 +8,57 @@ use rayon::prelude::*;
 use super::changed::Changed;
 use super::commit::today;
 use super::recipes::recipe_of;
-use super::tenant::{Moment, Tenant};
+use super::tenant::{FRESH_MODEL_TICKETS, Moment, Tenant};
 use super::{Book, EngineError, TicketLine};
 use crate::domain::{Attribute, Client, ClientEventKind, ClientNo, Day, Month, ProductNo, Share};
-use crate::insight::{Facts, Insights, Tally};
+use crate::insight::{ChurnModel, Facts, Insights, Lapse, LapseModel, Signal, Tally};
 use crate::recommend::Recipe;
 
 /// The attribute that may hold the end of a client's contract, as a date.
-pub const CONTRACT_END: &str = "contract_end";
+const CONTRACT_END: &str = "contract_end";
+/// Pairs of client and product that lapses are learnt from at most, those of every so many-th client.
+const MOST_LAPSE_PAIRS: usize = 100_000;
+
+/// What a book's past says of clients and products that stop.
+#[derive(Debug)]
+pub struct Past {
+    /// Of clients.
+    pub churn: ChurnModel,
+    /// Of single products.
+    pub lapse: LapseModel,
+}
+
+impl Past {
+    /// Learns from a book. Cost: see [`ChurnModel::learn`].
+    fn learn(book: &Book, last_sale: Option<Day>, recipe: &Recipe) -> Self {
+        let clients = book.clients().numbers();
+        let span = book.months().zip(last_sale);
+        let Some(span) = span.map(|((first, _), last_sale)| (first, last_sale)) else {
+            let none = |_: usize| std::iter::empty();
+            let nowhere = (Month::from_number(0), Day::from_epoch_days(0));
+            return Self {
+                churn: ChurnModel::prior(recipe),
+                lapse: LapseModel::learn(0, none, nowhere, recipe),
+            };
+        };
+        let buckets = |client: usize| book.buckets(ClientNo(client as u32));
+        let every = book.matrix().tickets().div_ceil(MOST_LAPSE_PAIRS).max(1);
+        let mut pairs: Vec<(usize, ProductNo)> = Vec::new();
+        for client in (0..clients).step_by(every) {
+            pairs.extend(buckets(client).map(|bucket| (client, bucket.product)));
+        }
+        pairs.dedup();
+        let of_pair = |pair: usize| {
+            let (client, product) = pairs[pair];
+            let history = book.histories.get(client).into_iter();
+            history.flat_map(move |history| history.buckets_of(product))
+        };
+        Self {
+            churn: ChurnModel::learn(clients, buckets, span, &Signal::OF_CLIENTS, recipe),
+            lapse: LapseModel::learn(pairs.len(), of_pair, span, recipe),
+        }
+    }
+}
 
 /// Every client of a portfolio in its place, and what that was made of.
 #[derive(Debug)]
@@ -24,6 +67,8 @@ pub struct Insighted {
     pub moment: Arc<Moment>,
     /// The recipe whose rules they follow.
     pub recipe: Arc<Recipe>,
+    /// What the book's past says of clients that stop.
+    pub past: Arc<Past>,
     /// The clients.
     pub insights: Insights,
     facts: Vec<Option<Facts>>,
@@ -35,6 +80,16 @@ impl Insighted {
     fn is_of(&self, facts_sequence: u64) -> bool {
         self.moment.book.facts_sequence() >= facts_sequence
             && (self.months.is_some() || self.insights.as_of == today())
+    }
+
+    /// The products that a client may have stopped buying, most money at risk first. Cost: its buckets.
+    pub fn lapses(&self, client: ClientNo) -> Vec<Lapse> {
+        let Some((first, _)) = self.months else {
+            return Vec::new();
+        };
+        let buckets: Vec<_> = self.moment.book.buckets(client).collect();
+        let as_of = self.insights.as_of;
+        self.past.lapse.lapses(&buckets, first, as_of, &self.recipe)
     }
 
     /// The clients of a moment, made of earlier ones where few changed since. Cost: the buckets of
@@ -75,10 +130,16 @@ impl Insighted {
         let last_sale = known.filter_map(|facts| facts.purchases.last_day).max();
         let periods_a_year = 12 / book.portfolio().period.months();
         let as_of = last_sale.unwrap_or_else(today);
-        let insights = Insights::of(&facts, as_of, periods_a_year, &recipe);
+        let small = book.matrix().tickets() <= FRESH_MODEL_TICKETS;
+        let past = match last {
+            Some(last) if !small && *changed != Changed::All => last.past.clone(),
+            _ => Arc::new(Past::learn(book, last_sale, &recipe)),
+        };
+        let insights = Insights::of(&facts, as_of, periods_a_year, &past.churn, &recipe);
         Ok(Self {
             moment,
             recipe,
+            past,
             insights,
             facts,
             months,
@@ -124,7 +185,8 @@ pub(super) struct LatestInsights {
 }
 
 impl Tenant {
-    /// Every client of the portfolio in its place, of this moment.
+    /// Every client of the portfolio in its place, of this moment. What its past says is learnt anew
+    /// where the book is small or all of it changed, and by [`Tenant::renew_insights`].
     pub fn insights(&self) -> Result<Arc<Insighted>, EngineError> {
         let cell = self.latest_insights();
         let sequence = self.book().facts_sequence();
@@ -145,6 +207,25 @@ impl Tenant {
         let made = Arc::new(Insighted::of(last.as_deref(), &changed, moment)?);
         cell.latest.store(Some(made.clone()));
         Ok(made)
+    }
+
+    /// Learns from the portfolio's past anew, if anybody asked for insights; they are served meanwhile.
+    pub(super) fn renew_insights(&self) -> Result<(), EngineError> {
+        let cell = self.latest_insights();
+        let Some(last) = cell.latest.load_full() else {
+            return Ok(());
+        };
+        let renewed = Insighted::of(None, &Changed::All, self.moment())?;
+        let _making = cell.making.lock().unwrap_or_else(PoisonError::into_inner);
+        // One made meanwhile of a later moment goes on with the earlier past until the next renewal.
+        if cell
+            .latest
+            .load_full()
+            .is_some_and(|now| Arc::ptr_eq(&now, &last))
+        {
+            cell.latest.store(Some(Arc::new(renewed)));
+        }
+        Ok(())
     }
 
     /// Whether somebody asked for insights since the start.

@@ -40,7 +40,7 @@ pub use directory::Directory;
 pub use effect::Effect;
 pub use error::{EngineError, Refusal, StartError};
 pub use evaluating::{Evaluated, MAX_HORIZON_MONTHS, Wanted};
-pub use insights::Insighted;
+pub use insights::{Insighted, Past};
 pub use recipes::{recipe_of, recipe_with, recipes};
 pub use scoring::Model;
 pub use tenant::{Moment, Scored, Tenant};

@@ -65,4 +65,7 @@ fn renew(tenant: &Tenant) {
         }
         Err(error) => tracing::warn!(%error, "a model could not be renewed"),
     }
+    if let Err(error) = tenant.renew_insights() {
+        tracing::warn!(%error, "insights could not be renewed");
+    }
 }

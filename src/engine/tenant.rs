@@ -19,7 +19,7 @@ use crate::pipeline::Pipeline;
 
 /// Books up to this many tickets are fitted anew when a read meets a write that the model does not
 /// know, so that an answer follows from the book alone.
-const FRESH_MODEL_TICKETS: usize = 5_000;
+pub(super) const FRESH_MODEL_TICKETS: usize = 5_000;
 /// A share of changed clients from which on the whole pipeline is worked out again.
 const REBUILD_SHARE: f64 = 0.1;
 
@@ -189,6 +189,16 @@ impl Tenant {
         match self.scored.load_full().filter(good) {
             Some(scored) => Ok(scored),
             None => self.score(),
+        }
+    }
+
+    /// The offers of the whole portfolio where they need no waiting: the book is small, or they were
+    /// worked out before.
+    pub fn scored_already(&self) -> Result<Option<Arc<Scored>>, EngineError> {
+        let small = self.book().matrix().tickets() <= FRESH_MODEL_TICKETS;
+        match small || self.has_scores() {
+            true => self.scored().map(Some),
+            false => Ok(None),
         }
     }
 

@@ -52,15 +52,12 @@ impl Signal {
 }
 
 /// One client's chance to buy nothing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Churn {
     /// That it buys nothing within the horizon.
     pub probability: f64,
     /// The same within a year.
     pub year_probability: f64,
-    /// By how much each signal raises the log odds above those of an average client; none where the
-    /// recipe's prior stands in.
-    pub terms: Vec<(Signal, f64)>,
 }
 
 /// What a book's past says of clients that stop.
@@ -181,6 +178,11 @@ impl ChurnModel {
         }
     }
 
+    /// Days that probabilities are for.
+    pub fn horizon_days(&self) -> u32 {
+        self.horizon_days as u32
+    }
+
     /// Whether probabilities rest on the book's own past.
     pub fn is_calibrated(&self) -> bool {
         self.learnt.is_some()
@@ -197,7 +199,6 @@ impl ChurnModel {
             return Churn {
                 probability: self.prior_of(rhythm, self.horizon_days),
                 year_probability: self.prior_of(rhythm, 12.0 * DAYS_PER_MONTH),
-                terms: Vec::new(),
             };
         };
         let signals = self.read(purchases, rhythm, as_of);
@@ -206,16 +207,25 @@ impl ChurnModel {
         let within = |days: f64| {
             logistic(log_odds - self.stretch_exponent * (days / learnt.taught_days).ln())
         };
+        Churn {
+            probability: within(self.horizon_days),
+            year_probability: within(12.0 * DAYS_PER_MONTH),
+        }
+    }
+
+    /// By how much each signal raises the log odds above those of an average buyer of the past; empty
+    /// where the recipe's prior stands in.
+    pub fn terms(&self, purchases: &Purchases, rhythm: &Rhythm, as_of: Day) -> Vec<(Signal, f64)> {
+        let Some(learnt) = &self.learnt else {
+            return Vec::new();
+        };
+        let signals = self.read(purchases, rhythm, as_of);
         let pulls = signals
             .iter()
             .zip(&learnt.means)
             .zip(&learnt.line.coefficients);
         let pulls = pulls.map(|((value, mean), coefficient)| coefficient * (value - mean));
-        Churn {
-            probability: within(self.horizon_days),
-            year_probability: within(12.0 * DAYS_PER_MONTH),
-            terms: self.signals.iter().copied().zip(pulls).collect(),
-        }
+        self.signals.iter().copied().zip(pulls).collect()
     }
 
     /// That a Poisson buyer at the client's rhythm, slowed down by its silence, buys nothing.

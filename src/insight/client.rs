@@ -2,7 +2,7 @@
 
 use super::state::{life_cycle, state, usual_gap_days};
 use super::value::{fifths, tiers};
-use super::{LifeCycle, Purchases, Rfm, Rhythm, State, Tier};
+use super::{Churn, ChurnModel, LifeCycle, Purchases, Rfm, Rhythm, State, Tier};
 use crate::domain::{ClientNo, Day};
 use crate::recommend::Recipe;
 
@@ -37,6 +37,19 @@ pub struct ClientInsight {
     pub tier: Tier,
     /// Its scores; `None` without a dated purchase.
     pub rfm: Option<Rfm>,
+    /// How likely it is to buy nothing; `None` without a dated purchase.
+    pub churn: Option<Churn>,
+    /// What it will spend over the next year, growth apart, in minor units: what it spends a year times
+    /// the chance that it buys in it at all. Never negative.
+    pub expected_year_minor: i64,
+}
+
+impl ClientInsight {
+    /// What it spends a year times the chance that it buys nothing within the horizon, in minor units.
+    pub fn at_risk_minor(&self) -> i64 {
+        let probability = self.churn.map_or(0.0, |churn| churn.probability);
+        (self.annual_minor as f64 * probability).round() as i64
+    }
 }
 
 /// All clients of a book on one day.
@@ -52,7 +65,13 @@ pub struct Insights {
 impl Insights {
     /// Puts all clients in their places: `facts` by client number, `None` where there is no client
     /// of it. `periods_a_year` turns tickets into a year's. Cost: sorting the clients.
-    pub fn of(facts: &[Option<Facts>], as_of: Day, periods_a_year: i64, recipe: &Recipe) -> Self {
+    pub fn of(
+        facts: &[Option<Facts>],
+        as_of: Day,
+        periods_a_year: i64,
+        churn: &ChurnModel,
+        recipe: &Recipe,
+    ) -> Self {
         let clients: Vec<(ClientNo, Facts)> = (0..)
             .zip(facts)
             .filter_map(|(number, facts)| facts.map(|facts| (ClientNo(number), facts)))
@@ -96,6 +115,8 @@ impl Insights {
                     monetary: monetary.next()?,
                 })
             });
+            let churn = rhythm.map(|rhythm| churn.of(purchases, &rhythm, as_of));
+            let stays = churn.map_or(1.0, |churn| 1.0 - churn.year_probability);
             rows[client.index()] = Some(ClientInsight {
                 client,
                 facts,
@@ -105,6 +126,8 @@ impl Insights {
                 annual_minor,
                 tier,
                 rfm,
+                churn,
+                expected_year_minor: (annual_minor as f64 * stays).round() as i64,
             });
         }
         Self {

@@ -57,12 +57,15 @@ pub struct ClientFilter {
     pub life_cycles: BTreeSet<LifeCycle>,
     /// What they are worth.
     pub tiers: BTreeSet<Tier>,
+    /// The least probability that they buy nothing.
+    pub min_churn: f64,
 }
 
 impl ClientFilter {
     /// Whether it asks for anything that only insights tell.
     pub fn needs_insights(&self) -> bool {
         !(self.states.is_empty() && self.life_cycles.is_empty() && self.tiers.is_empty())
+            || self.min_churn > 0.0
     }
 
     /// Whether a client is asked for by what is recorded of it.
@@ -82,5 +85,9 @@ impl ClientFilter {
         (self.states.is_empty() || self.states.contains(&insight.state))
             && (self.life_cycles.is_empty() || self.life_cycles.contains(&insight.life_cycle))
             && (self.tiers.is_empty() || self.tiers.contains(&insight.tier))
+            && (self.min_churn <= 0.0
+                || insight
+                    .churn
+                    .is_some_and(|churn| churn.probability >= self.min_churn))
     }
 }

@@ -6,6 +6,7 @@
 mod churn;
 mod client;
 mod filter;
+mod lapse;
 mod purchases;
 mod state;
 mod summary;
@@ -14,6 +15,7 @@ mod value;
 pub use churn::{Churn, ChurnModel, Signal};
 pub use client::{ClientInsight, Facts, Insights};
 pub use filter::{AttributeFilter, ClientFilter};
+pub use lapse::{Lapse, LapseModel};
 pub use purchases::{Purchases, Tally, Year};
 pub use state::{LifeCycle, Rhythm, State, usual_gap_days};
 pub use summary::Sums;

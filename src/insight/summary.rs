@@ -19,6 +19,10 @@ pub struct Sums {
     pub year_purchases: u64,
     /// Tickets per period.
     pub ticket_minor: i64,
+    /// What they will spend over the next year, growth apart.
+    pub expected_year_minor: i64,
+    /// What they spend a year times the chance that they stop.
+    pub at_risk_minor: i64,
 }
 
 impl Sums {
@@ -32,6 +36,8 @@ impl Sums {
             (&mut self.year_revenue_minor, year.revenue_minor),
             (&mut self.year_margin_minor, year.margin_minor),
             (&mut self.ticket_minor, insight.facts.ticket_minor),
+            (&mut self.expected_year_minor, insight.expected_year_minor),
+            (&mut self.at_risk_minor, insight.at_risk_minor()),
         ];
         for (sum, amount) in amounts {
             *sum = sum.saturating_add(amount);

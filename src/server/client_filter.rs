@@ -73,6 +73,13 @@ pub(super) fn client_filter(
         let mut all = Tier::ALL.into_iter();
         all.find(|one| i32::from(tier_to_wire(*one)) == raw)
     });
+    if !(0.0..=1.0).contains(&wire.min_churn_probability) {
+        form.refuse(
+            "filter.min_churn_probability",
+            "must be a number from 0 to 1",
+        );
+    }
+    filter.min_churn = wire.min_churn_probability;
     Some(filter)
 }
 

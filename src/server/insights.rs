@@ -12,14 +12,16 @@ use super::form::Form;
 use super::portfolios::language;
 use super::token::{Place, expired};
 use super::{Api, token};
-use crate::domain::{Attribute, Client, Language, Text};
-use crate::engine::Insighted;
-use crate::insight::{ClientInsight, LifeCycle, State, Sums, Tier};
+use crate::domain::{Attribute, Client, ClientNo, DAYS_PER_MONTH, Language, Text};
+use crate::engine::{Insighted, Scored};
+use crate::insight::{ClientInsight, LifeCycle, Signal, State, Sums, Tier};
 use crate::wire::v1;
 use crate::wire::v1::insight_service_server::InsightService;
 
 /// The name that groups clients by who looks after them.
 const OWNER: &str = "owner";
+/// Overdue products of one client in an answer.
+const MAX_LAPSES: usize = 10;
 
 #[tonic::async_trait]
 impl InsightService for Api {
@@ -42,6 +44,7 @@ impl InsightService for Api {
                 as_of_date: insighted.insights.as_of.to_string(),
                 sums: sums(&found, &group_by),
                 rules: Some(rules(&insighted)),
+                churn: Some(basis(&insighted)),
                 sequence: book.sequence(),
             })
         });
@@ -91,9 +94,13 @@ impl InsightService for Api {
                 }
                 false => String::new(),
             };
-            let clients = page
-                .iter()
-                .map(|(client, insight)| to_wire(&insighted, client, insight, language));
+            let scored = tenant.scored_already()?;
+            let clients = page.iter().map(|(client, insight)| {
+                let growth = scored
+                    .as_ref()
+                    .map(|scored| growth_year_minor(&insighted, scored, insight.client));
+                to_wire(&insighted, client, insight, growth, language)
+            });
             Ok(v1::ListClientInsightsResponse {
                 clients: clients.collect(),
                 next_page_token,
@@ -101,6 +108,7 @@ impl InsightService for Api {
                 currency: book.portfolio().currency.to_string(),
                 as_of_date: insighted.insights.as_of.to_string(),
                 rules: Some(rules(&insighted)),
+                churn: Some(basis(&insighted)),
                 sequence: book.sequence(),
             })
         });
@@ -135,6 +143,13 @@ fn sort(rows: &mut [Row<'_>], order: v1::ClientOrder) {
             gaps(b).total_cmp(&gaps(a))
         }),
         v1::ClientOrder::FirstSeen => {}
+        v1::ClientOrder::Churn => rows.sort_by(|(_, a), (_, b)| {
+            let of = |insight: &ClientInsight| insight.churn.map_or(-1.0, |one| one.probability);
+            of(b).total_cmp(&of(a))
+        }),
+        v1::ClientOrder::AtRisk => {
+            rows.sort_by_key(|(_, insight)| Reverse(insight.at_risk_minor()));
+        }
     }
 }
 
@@ -174,6 +189,8 @@ fn sums(rows: &[Row<'_>], group_by: &Text) -> Vec<v1::ClientSums> {
             year_purchases: sums.year_purchases,
             ticket_minor: sums.ticket_minor,
             lifetime_value_minor: sums.lifetime_value_minor(),
+            expected_year_minor: sums.expected_year_minor,
+            at_risk_minor: sums.at_risk_minor,
         })
         .collect()
 }
@@ -237,6 +254,7 @@ fn to_wire(
     insighted: &Insighted,
     client: &Client,
     insight: &ClientInsight,
+    growth_year_minor: Option<i64>,
     language: Language,
 ) -> v1::ClientInsight {
     let purchases = &insight.facts.purchases;
@@ -271,6 +289,77 @@ fn to_wire(
             frequency: rfm.frequency.into(),
             monetary: rfm.monetary.into(),
         }),
+        churn_probability: insight.churn.map(|churn| churn.probability),
+        churn_terms: churn_terms(insighted, insight),
+        expected_year_minor: insight.expected_year_minor,
+        growth_year_minor,
+        lapses: lapses(insighted, insight),
+    }
+}
+
+fn churn_terms(insighted: &Insighted, insight: &ClientInsight) -> Vec<v1::ChurnTerm> {
+    let Some(rhythm) = &insight.rhythm else {
+        return Vec::new();
+    };
+    let (model, as_of) = (&insighted.past.churn, insighted.insights.as_of);
+    let terms = model.terms(&insight.facts.purchases, rhythm, as_of);
+    let terms = terms.into_iter().filter_map(|(signal, log_odds)| {
+        let signal = match signal {
+            Signal::Rate => v1::ChurnSignal::Rate,
+            Signal::Recent => v1::ChurnSignal::Recent,
+            Signal::GapsIdle => v1::ChurnSignal::GapsIdle,
+            // Not of clients.
+            Signal::Idle | Signal::Purchases => return None,
+        };
+        Some(v1::ChurnTerm {
+            signal: signal.into(),
+            log_odds,
+        })
+    });
+    terms.collect()
+}
+
+fn lapses(insighted: &Insighted, insight: &ClientInsight) -> Vec<v1::Lapse> {
+    if insight.state == State::Inactive {
+        return Vec::new();
+    }
+    let products = insighted.moment.book.products();
+    let lapses = insighted.lapses(insight.client).into_iter();
+    let lapses = lapses.take(MAX_LAPSES).filter_map(|lapse| {
+        let product = products.get(lapse.product.0)?;
+        Some(v1::Lapse {
+            product_id: product.id.to_string(),
+            product_name: product.name.to_string(),
+            last_date: lapse.last_day.to_string(),
+            idle_days: lapse.rhythm.idle_days.unsigned_abs(),
+            expected_gap_days: lapse.rhythm.gap_days,
+            probability: lapse.probability,
+            year_revenue_minor: lapse.year_minor,
+        })
+    });
+    lapses.collect()
+}
+
+/// What a client's offers would add over a year: each for the part of it after half a horizon.
+fn growth_year_minor(insighted: &Insighted, scored: &Scored, client: ClientNo) -> i64 {
+    let period_months = insighted.moment.book.portfolio().period.months() as f64;
+    let late = f64::from(insighted.recipe.offer.horizon_days) / 2.0 / DAYS_PER_MONTH;
+    let periods = (12.0 - late).max(0.0) / period_months;
+    let opportunities = scored.pipeline.of(client).iter();
+    let gain: f64 = opportunities
+        .map(|one| one.probability * one.gain_minor as f64)
+        .sum();
+    (gain * periods).round() as i64
+}
+
+fn basis(insighted: &Insighted) -> v1::ChurnBasis {
+    let churn = &insighted.past.churn;
+    let (lessons, stopped) = churn.lessons();
+    v1::ChurnBasis {
+        horizon_days: churn.horizon_days(),
+        is_calibrated: churn.is_calibrated(),
+        lessons: lessons as u64,
+        stopped: stopped as u64,
     }
 }
 

@@ -179,6 +179,7 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
         states: wire.states.clone(),
         life_cycles: wire.life_cycles.clone(),
         tiers: wire.tiers.clone(),
+        min_churn_probability: wire.min_churn_probability,
     };
     let mut filter = Filter {
         clients: client_filter(form, book, &clients)?,

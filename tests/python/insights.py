@@ -93,6 +93,110 @@ for one in sorted(expected.values(), key=worth, reverse=True):
     one["tier"] = "A" if worth(one) and before < 0.8 * total else "B" if worth(one) and before < 0.95 * total else "C"
     before += worth(one)
 
+# --- Who stops: the line fitted to the book's own past, again from the files ---
+
+first_month, last_month = min(number(day) for _, _, day, _, _ in sales), number(as_of)
+
+
+def month_end(month):
+    year, month = divmod(month - 1, 12)
+    year, month = divmod(year * 12 + month + 1, 12)
+    return datetime.date(year, month + 1, 1) - datetime.timedelta(days=1)
+
+
+def stand(lines, day):
+    """What a buyer looked like on a day: purchases, first, last, purchase days of the last four months."""
+    lines = [line for line in lines if line[0][2] <= number(day)]
+    count, days = purchases(lines)
+    return (count, min(days), max(days), [d for d in days if number(d) > number(day) - 4]) if days else None
+
+
+def rhythm(stood, usual, day):
+    count, first, last, _ = stood
+    return max(7, ((last - first).days + 2 * usual) / (count + 1)), (day - last).days, count / ((day - first).days + max(usual, 7))
+
+
+def signals(stood, usual, day, of_product=False):
+    gap, idle, rate = rhythm(stood, usual, day)
+    spans = {(day - d).days // 30 for d in stood[3] if 0 <= (day - d).days < 90}
+    return [math.log(rate), len(spans), math.log1p(idle / gap)] + ([math.log(stood[0])] if of_product else [])
+
+
+def usual_of(stood):
+    gaps = [(last - first).days / (count - 1) for count, first, last, _ in stood if count >= 2]
+    return statistics.median(gaps) if gaps else 30.4375
+
+
+def solve(matrix, vector):
+    size, rows = len(vector), [list(row) + [value] for row, value in zip(matrix, vector)]
+    for at in range(size):
+        pivot = max(range(at, size), key=lambda row: abs(rows[row][at]))
+        rows[at], rows[pivot] = rows[pivot], rows[at]
+        for other in range(size):
+            if other != at:
+                factor = rows[other][at] / rows[at][at]
+                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[at])]
+    return [rows[at][size] / rows[at][at] for at in range(size)]
+
+
+def learn(buyers, of_product=False):
+    """Log odds that a buyer stops, as a function of its signals; None where the past is too short."""
+    last = last_month if (month_end(last_month) - as_of).days < 5 else last_month - 1
+    taught = min(3, (last - first_month + 1) // 3)
+    xs, ys = [], []
+    for back in range(3):
+        cut = last - taught - back
+        if taught < 1 or cut - first_month + 1 < taught:
+            break
+        stood = [(stand(lines, month_end(cut)), lines) for lines in buyers]
+        stood = [(one, lines) for one, lines in stood if one]
+        usual = usual_of([one for one, _ in stood])
+        for one, lines in stood:
+            xs.append(signals(one, usual, month_end(cut), of_product))
+            ys.append(not any(bucket[0] > 0 and cut < key[2] <= cut + taught for key, bucket in lines))
+    if min(sum(ys), len(ys) - sum(ys)) < 20:
+        return None
+    width = len(xs[0])
+    means = [statistics.fmean(x[at] for x in xs) for at in range(width)]
+    spreads = [statistics.pstdev([x[at] for x in xs]) or 1 for at in range(width)]
+    zs = [[1] + [(x[at] - means[at]) / spreads[at] for at in range(width)] for x in xs]
+    line = [0.0] * (width + 1)
+    for _ in range(30):
+        told = [1 / (1 + math.exp(-sum(a * b for a, b in zip(line, z)))) for z in zs]
+        gradient = [sum((y - p) * z[at] for z, y, p in zip(zs, ys, told)) - (3 * line[at] if at else 0) for at in range(width + 1)]
+        hessian = [[sum(p * (1 - p) * z[a] * z[b] for z, p in zip(zs, told)) + (3 if a == b and a else 0) for b in range(width + 1)] for a in range(width + 1)]
+        line = [a + b for a, b in zip(line, solve(hessian, gradient))]
+    longer = math.log(90 / (taught * 30.4375))
+    return lambda x: line[0] + sum(line[at + 1] * (x[at] - means[at]) / spreads[at] for at in range(width)) - longer
+
+
+def probability(log_odds, stood, usual, of_product=False):
+    if log_odds:
+        return 1 / (1 + math.exp(-log_odds(signals(stood, usual, as_of, of_product))))
+    gap, idle, _ = rhythm(stood, usual, as_of)
+    return math.exp(-90 / gap * math.exp(-idle / gap / 4))
+
+
+churn_line = learn([of_client[client] for client in ids if of_client[client]])
+for client, one in expected.items():
+    one["churn"] = probability(churn_line, stand(of_client[client], as_of), usual) if one["last"] else None
+
+by_pair = collections.defaultdict(list)
+for (client, product, month), bucket in sorted(buckets.items()):
+    by_pair[client, product].append(((client, product, month), bucket))
+learns_from_all = len(by_pair) <= 100_000
+lapse_line = learn(list(by_pair.values()), of_product=True) if learns_from_all else None
+pair_usual = usual_of([one for one in (stand(lines, as_of) for lines in by_pair.values()) if one])
+overdue = collections.defaultdict(list)
+for (client, product), lines in by_pair.items():
+    one = stand(lines, as_of)
+    if not one or expected[client]["state"] == "inactive":
+        continue
+    gap, idle, _ = rhythm(one, pair_usual, as_of)
+    year = sum(bucket[0] for key, bucket in lines if last_month - key[2] < 12)
+    if idle / gap > 2 and year > 0:
+        overdue[client].append((product, one[2].isoformat(), idle, year, probability(lapse_line, one, pair_usual, True)))
+
 # --- What they are ---
 
 work = tempfile.TemporaryDirectory()
@@ -133,6 +237,18 @@ try:
         assert abs(row["year_margin_minor"] - one["year_margin"]) <= 0.51, (row, one)
         assert abs(row["year_quantity"] - one["year_quantity"]) < 1e-6, (row, one)
         assert one["gap"] is None or math.isclose(row["expected_gap_days"], one["gap"], rel_tol=1e-9), (row, one)
+        assert (row["churn_probability"] is None) == (one["churn"] is None), row
+        if one["churn"] is not None:
+            assert abs(row["churn_probability"] - one["churn"]) < 1e-6, (row["client_id"], row["churn_probability"], one["churn"])
+        assert 0 <= row["expected_year_minor"] <= row["annual_minor"], row
+        if learns_from_all:
+            lapses = [(lapse["product_id"], lapse["last_date"], lapse["idle_days"], lapse["year_revenue_minor"]) for lapse in row["lapses"]]
+            most = sorted(overdue[row["client_id"]], key=lambda lapse: -lapse[3] * lapse[4])[:10]
+            assert sorted(lapses) == sorted(lapse[:4] for lapse in most), (row["client_id"], lapses, most)
+            likely = {lapse["product_id"]: lapse["probability"] for lapse in row["lapses"]}
+            assert all(abs(likely[lapse[0]] - lapse[4]) < 1e-6 for lapse in most), (row["client_id"], likely, most)
+    risks = [one["churn"] for one in expected.values() if one["churn"] is not None]
+    print(f"ok: chances to stop ({'learnt' if churn_line else 'prior'}) from {min(risks):.3f} to {max(risks):.3f}, mean {statistics.fmean(risks):.3f}; {sum(map(len, overdue.values()))} products overdue")
     print(f"ok: {len(listed)} clients: state, life cycle, tier, rhythm, RFM and sums as worked out from the files")
 
     by = next((name for name in ("country", "region", "sector", "age") if name in attributes[ids[0]]), "")
