@@ -10,7 +10,7 @@ use crate::wire::v1::outcome_service_client::OutcomeServiceClient;
 
 const CONVERSION: [Column; 13] = [
     Column::plain("group", "by"),
-    Column::plain("value", ""),
+    Column::plain("value", "which"),
     Column::plain("shown", "shown"),
     Column::plain("won", "won"),
     Column::plain("lost", "lost"),
@@ -26,7 +26,7 @@ const CONVERSION: [Column; 13] = [
 
 const UPLIFT: [Column; 9] = [
     Column::plain("group", "by"),
-    Column::plain("value", ""),
+    Column::plain("value", "which"),
     Column::plain("shown_clients", "shown"),
     Column::plain("held_out_clients", "held out"),
     Column::money("uplift_minor", "uplift a client and month"),

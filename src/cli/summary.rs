@@ -10,7 +10,7 @@ use crate::wire::v1::insight_service_client::InsightServiceClient;
 
 const SUMS: [Column; 12] = [
     Column::plain("group", "by"),
-    Column::plain("value", ""),
+    Column::plain("value", "which"),
     Column::plain("clients", "clients"),
     Column::plain("buyers", "buyers"),
     Column::money("revenue_minor", "revenue"),
