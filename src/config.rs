@@ -52,8 +52,26 @@ pub struct Config {
     pub max_connections: usize,
     /// Connections at once from one address.
     pub max_connections_per_address: usize,
-    /// How long a new connection may take to begin to speak, in seconds.
-    pub preface_seconds: u64,
+    /// How long a new connection may take until its first call, in seconds.
+    pub first_call_seconds: u64,
+    /// How long a request may stop coming, or an answer be left untaken, in seconds.
+    pub stall_seconds: u64,
+    /// How long a connection may be without a call, in seconds.
+    pub idle_seconds: u64,
+    /// How old a connection becomes, in seconds; then it takes no new call.
+    pub connection_age_seconds: u64,
+    /// The longest that a call may take, in seconds, whatever its caller asks for.
+    pub call_seconds: u64,
+    /// The longest that a stream may go on, in seconds.
+    pub stream_seconds: u64,
+    /// Calls of one portfolio in a second; 0 for any number.
+    pub portfolio_calls_per_second: u32,
+    /// Calls of one portfolio at once.
+    pub portfolio_calls_at_once: usize,
+    /// Computations at once; 0 for as many as there are cores.
+    pub compute_threads: usize,
+    /// The longest that a computation may be foreseen to wait for a thread under overload, in milliseconds.
+    pub wait_ms: u64,
     /// The largest request, in MiB.
     pub message_mib: usize,
     /// How old the newest checkpoint may be, such as `24h`; `0s` keeps none.
@@ -78,10 +96,19 @@ impl Default for Config {
             free_floor_mib: 64,
             max_connections: 800,
             max_connections_per_address: 200,
-            preface_seconds: 10,
+            first_call_seconds: 10,
+            stall_seconds: 10,
+            idle_seconds: 300,
+            connection_age_seconds: 21_600,
+            call_seconds: 600,
+            stream_seconds: 3_600,
+            portfolio_calls_per_second: 50_000,
+            portfolio_calls_at_once: 160,
+            compute_threads: 0,
+            wait_ms: 1_000,
             message_mib: 8,
             checkpoint_every: SignedDuration::from_hours(24),
-            drain_seconds: 5,
+            drain_seconds: 4,
         }
     }
 }
@@ -113,7 +140,16 @@ impl Config {
             "free_floor_mib",
             "max_connections",
             "max_connections_per_address",
-            "preface_seconds",
+            "first_call_seconds",
+            "stall_seconds",
+            "idle_seconds",
+            "connection_age_seconds",
+            "call_seconds",
+            "stream_seconds",
+            "portfolio_calls_per_second",
+            "portfolio_calls_at_once",
+            "compute_threads",
+            "wait_ms",
             "message_mib",
             "checkpoint_every",
             "drain_seconds",

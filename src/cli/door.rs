@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 use crate::config::Config;
-use crate::server::{Bound, OperatorKey};
+use crate::server::{Bound, CertificateFiles, Certificates, OperatorKey};
 
 /// The variable that the operator's key may stand in.
 const VARIABLE: &str = "CARTEIRA_OPERATOR_KEY";
@@ -14,7 +13,7 @@ const VARIABLE: &str = "CARTEIRA_OPERATOR_KEY";
 /// What stands before a server.
 pub struct Door {
     operator: Option<OperatorKey>,
-    tls: Option<ServerTlsConfig>,
+    tls: Option<Certificates>,
 }
 
 impl Door {
@@ -75,24 +74,17 @@ fn operator(config: &Config) -> anyhow::Result<Option<OperatorKey>> {
     Ok(Some(OperatorKey::parse(&text)?))
 }
 
-fn tls(config: &Config) -> anyhow::Result<Option<ServerTlsConfig>> {
+fn tls(config: &Config) -> anyhow::Result<Option<Certificates>> {
     let (cert, key) = match (&config.tls_cert, &config.tls_key) {
         (Some(cert), Some(key)) => (cert, key),
         (None, None) if config.tls_client_ca.is_none() => return Ok(None),
         _ => bail!("TLS needs both --tls-cert and --tls-key"),
     };
-    let identity = Identity::from_pem(
-        read(cert, "the certificate")?,
-        read(key, "the certificate's key")?,
-    );
-    let mut tls = ServerTlsConfig::new().identity(identity);
-    if let Some(path) = &config.tls_client_ca {
-        tls = tls.client_ca_root(Certificate::from_pem(read(
-            path,
-            "who vouches for callers",
-        )?));
-    }
-    Ok(Some(tls))
+    Ok(Some(Certificates::read(CertificateFiles {
+        certificate: cert.clone(),
+        key: key.clone(),
+        client_authority: config.tls_client_ca.clone(),
+    })?))
 }
 
 fn read(path: &Path, what: &str) -> anyhow::Result<String> {

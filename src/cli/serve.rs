@@ -73,10 +73,46 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_connections_per_address: Option<usize>,
-    /// How long a new connection may take to begin to speak, in seconds [default: 10]
+    /// How long a new connection may take until its first call is there, in seconds [default: 10]
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    preface_seconds: Option<u64>,
+    first_call_seconds: Option<u64>,
+    /// How long a request may stop coming, or an answer be left untaken, in seconds [default: 10]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stall_seconds: Option<u64>,
+    /// How long a connection may be without a call, in seconds [default: 300]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_seconds: Option<u64>,
+    /// How old a connection becomes before it takes no new call, in seconds [default: 21600]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection_age_seconds: Option<u64>,
+    /// Longest that a call may take, whatever its caller asks for, in seconds [default: 600]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_seconds: Option<u64>,
+    /// Longest that a stream may go on, in seconds [default: 3600]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_seconds: Option<u64>,
+    /// Calls of one portfolio in a second; 0 for any number [default: 50000]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    portfolio_calls_per_second: Option<u32>,
+    /// Calls of one portfolio at once [default: 160]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    portfolio_calls_at_once: Option<usize>,
+    /// Computations at once; 0 for as many as there are cores [default: 0]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compute_threads: Option<usize>,
+    /// Longest that a call may be foreseen to wait for its turn under overload, in milliseconds [default: 1000]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_ms: Option<u64>,
     /// Largest request, in MiB [default: 8]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +121,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint_every: Option<SignedDuration>,
-    /// How long calls under way may take once the server is told to stop, in seconds [default: 5]
+    /// How long calls under way may take once the server is told to stop, in seconds [default: 4]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     drain_seconds: Option<u64>,
@@ -120,14 +156,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     {
         engine.keep_checkpoints(&config.data_dir, every)?;
     }
-    let limits = Limits {
-        connections: config.max_connections.max(1),
-        connections_per_address: config.max_connections_per_address.max(1),
-        preface: Duration::from_secs(config.preface_seconds.max(1)),
-        message_bytes: config.message_mib.max(1) * 1024 * 1024,
-        drain: Duration::from_secs(config.drain_seconds),
-        ..Limits::default()
-    };
+    let limits = limits(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -144,6 +173,31 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(engine);
     served
+}
+
+fn limits(config: &Config) -> Limits {
+    let defaults = Limits::default();
+    let seconds = |count: u64| Duration::from_secs(count.max(1));
+    Limits {
+        connections: config.max_connections.max(1),
+        connections_per_address: config.max_connections_per_address.max(1),
+        first_call: seconds(config.first_call_seconds),
+        stall: seconds(config.stall_seconds),
+        idle: seconds(config.idle_seconds),
+        age: seconds(config.connection_age_seconds),
+        call: seconds(config.call_seconds),
+        stream: seconds(config.stream_seconds),
+        message_bytes: config.message_mib.max(1) * 1024 * 1024,
+        drain: Duration::from_secs(config.drain_seconds),
+        portfolio_rate: config.portfolio_calls_per_second,
+        portfolio_calls: config.portfolio_calls_at_once.max(1),
+        compute_threads: match config.compute_threads {
+            0 => defaults.compute_threads,
+            threads => threads,
+        },
+        wait: Duration::from_millis(config.wait_ms.max(1)),
+        ..defaults
+    }
 }
 
 fn options(config: &Config) -> OpenOptions {

@@ -6,24 +6,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::background::Background;
 use super::ledger::{Ledger, check_recipe};
 use super::restore::restore;
 use super::sales::EarlierSales;
 use super::tenant::Tenant;
-use super::{Answer, EngineError, Refusal, StartError, Write, WriteRequest};
+use super::{
+    Answer, EngineError, FairQueue, NotQueued, Patience, QueueRules, Refusal, StartError, Write,
+    WriteRequest,
+};
 use crate::domain::{Day, PortfolioId, PortfolioNo};
 use crate::store::{OpenOptions, SaleEntry, SaleHash, Store, StoreError, Unit, newest_checkpoint};
 
-/// Writes that may wait for the commit thread; more are turned away as busy.
-const QUEUE: usize = 1_024;
+/// Which writes may wait for the commit thread; others are turned away as busy. A group takes some
+/// milliseconds, a large one some hundred: importers that send one batch after another stay far below.
+const QUEUE: QueueRules = QueueRules {
+    most: 1_024,
+    burst: Duration::from_secs(10),
+    standing: Duration::from_secs(2),
+    standing_after: Duration::from_secs(10),
+};
 /// At most this many writes in one group: what a caller waits for at worst.
 const GROUP_WRITES: usize = 256;
 /// A group that has this many changes takes no further write.
@@ -43,7 +52,7 @@ pub type Tenants = imbl::OrdMap<PortfolioId, Arc<Tenant>>;
 #[derive(Debug)]
 pub struct Engine {
     tenants: Arc<ArcSwap<Tenants>>,
-    queue: Option<mpsc::Sender<Job>>,
+    queue: Arc<FairQueue<Job>>,
     thread: Option<JoinHandle<()>>,
     read_only: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -67,7 +76,8 @@ impl Engine {
         }
         let tenants = Arc::new(ArcSwap::from_pointee(tenants));
         let read_only = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let queue = Arc::new(FairQueue::new(QUEUE));
+        let jobs = queue.clone();
         let committer = Committer {
             store,
             ledgers,
@@ -79,34 +89,47 @@ impl Engine {
         };
         let thread = std::thread::Builder::new()
             .name("commit".into())
-            .spawn(move || committer.run(jobs))
+            .spawn(move || {
+                // However it ends, nobody is to wait for a thread that is gone.
+                let _closing = CloseAtEnd(&jobs);
+                committer.run(&jobs);
+            })
             .map_err(StartError::Thread)?;
         Ok(Self {
             tenants,
-            queue: Some(queue),
+            queue,
             thread: Some(thread),
             read_only,
         })
     }
 
-    /// Applies a write: whole, durable and visible to every later read when this answers.
-    pub async fn apply(&self, request: WriteRequest) -> Result<Answer, EngineError> {
+    /// Applies a write: whole, durable and visible to every later read when this answers. A write whose
+    /// caller's patience is over before its turn comes is not applied.
+    pub async fn apply(
+        &self,
+        request: WriteRequest,
+        patience: &Patience,
+    ) -> Result<Answer, EngineError> {
         let (reply, answer) = oneshot::channel();
-        let queue = self.queue.as_ref().ok_or(EngineError::Closing)?;
-        queue
-            .try_send(Job::Write(Box::new(request), reply))
+        let portfolio = request.portfolio.clone();
+        let job = Job::Write(Box::new(request), reply);
+        self.queue
+            .push(&portfolio, patience, job)
             .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => EngineError::Busy,
-                mpsc::error::TrySendError::Closed(_) => EngineError::Closing,
+                NotQueued::Busy { retry_after } => EngineError::Busy { retry_after },
+                NotQueued::Closed => EngineError::Closing,
             })?;
-        answer.await.unwrap_or(Err(EngineError::Closing))
+        // Without an answer it was dropped unread.
+        let unread = |_| match patience.is_over(Instant::now()) {
+            true => EngineError::Late,
+            false => EngineError::Closing,
+        };
+        answer.await.map_err(unread)?
     }
 
     /// Keeps a checkpoint that is no older than `every`, as long as the engine is open.
     pub fn keep_checkpoints(&self, dir: &Path, every: Duration) -> Result<(), StartError> {
-        let Some(queue) = self.queue.as_ref().map(mpsc::Sender::downgrade) else {
-            return Ok(());
-        };
+        let queue = Arc::downgrade(&self.queue);
         let dir = dir.to_owned();
         std::thread::Builder::new()
             .name("checkpoints".into())
@@ -140,7 +163,7 @@ impl Engine {
 
 /// Asks for a checkpoint whenever the newest is too old; one a commit is enough, and the store sees to
 /// that.
-fn keep_checkpoints(dir: &Path, every: Duration, queue: &mpsc::WeakSender<Job>) {
+fn keep_checkpoints(dir: &Path, every: Duration, queue: &Weak<FairQueue<Job>>) {
     /// How often the thread looks, and so how long it outlives the engine at most.
     const STEP: Duration = Duration::from_millis(500);
     let mut asked: Option<Instant> = None;
@@ -153,7 +176,7 @@ fn keep_checkpoints(dir: &Path, every: Duration, queue: &mpsc::WeakSender<Job>) 
         let due = written.is_none_or(|since| since >= every);
         if due
             && asked.is_none_or(|at| at.elapsed() >= every)
-            && queue.try_send(Job::Checkpoint).is_ok()
+            && queue.push_errand(Job::Checkpoint).is_ok()
         {
             asked = Some(Instant::now());
         }
@@ -163,12 +186,21 @@ fn keep_checkpoints(dir: &Path, every: Duration, queue: &mpsc::WeakSender<Job>) 
 impl Drop for Engine {
     /// Commits what waits, then lets the store close.
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.close();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
             tracing::error!("the commit thread stopped short");
         }
+    }
+}
+
+/// Closes the queue when the commit thread ends.
+struct CloseAtEnd<'a>(&'a FairQueue<Job>);
+
+impl Drop for CloseAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -196,8 +228,8 @@ struct Group {
 }
 
 impl Committer {
-    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(first) = jobs.blocking_recv() {
+    fn run(mut self, jobs: &FairQueue<Job>) {
+        while let Some(first) = jobs.take() {
             let mut group = Group::default();
             self.take(&mut group, first);
             // A removed portfolio ends its group, so that its id may be given again in the next.
@@ -205,7 +237,7 @@ impl Committer {
                 && group.changes < GROUP_CHANGES
                 && group.deleted.is_none()
                 && !group.then_checkpoint
-                && let Ok(next) = jobs.try_recv()
+                && let Some(next) = jobs.try_take()
             {
                 self.take(&mut group, next);
             }

@@ -1,5 +1,7 @@
 //! Why the engine does not do what it was asked.
 
+use std::time::Duration;
+
 use crate::domain::Violation;
 
 /// Why a request is refused, whatever the state of the disk. Nothing was changed.
@@ -61,9 +63,17 @@ pub enum EngineError {
     /// Too little room on the disk to write safely.
     #[error("the disk is nearly full: {0}; free some room and send the request again")]
     DiskFull(String),
-    /// More writes wait than the queue holds.
+    /// The write would wait too long.
     #[error("too many writes are waiting; send the request again in a moment")]
-    Busy,
+    Busy {
+        /// When to send it again.
+        retry_after: Duration,
+    },
+    /// Its caller's time was over before its turn came; nothing was done.
+    #[error(
+        "the time that the caller gave was over before the write had its turn; nothing was written"
+    )]
+    Late,
     /// The caller stopped it.
     #[error("the work was stopped by its caller")]
     Cancelled,

@@ -1,51 +1,10 @@
-//! Who may hold a connection: so many in all, so many from one address, and only callers that begin to
-//! speak.
+//! Who may hold a connection: so many in all, and so many from one address.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Sleep;
-use tokio_stream::{Stream, StreamExt};
-use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
 use super::Limits;
-
-/// The length of HTTP/2's connection preface (RFC 9113, section 3.4). No HTTP/1 request and no TLS
-/// greeting that can be served is shorter.
-const PREFACE_BYTES: usize = 24;
-
-/// The connections of a listener, within the limits. One too many is closed at once, before anything
-/// is read of it, so that it costs no memory.
-pub(super) fn admitted(
-    listener: TcpListener,
-    limits: &Limits,
-) -> impl Stream<Item = io::Result<Connection>> + use<> {
-    let places = Arc::new(Places {
-        most: limits.connections,
-        most_per_address: limits.connections_per_address,
-        taken: Mutex::default(),
-    });
-    let preface = limits.preface;
-    // The transport sets this only on sockets that it binds itself. Without it an answer's trailer
-    // waits for the caller's delayed acknowledgement, some 40 ms.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    incoming.filter_map(move |accepted| match accepted {
-        Ok(stream) => {
-            // A caller that has left again has no address and needs no place.
-            let address = stream.peer_addr().ok()?.ip();
-            let place = places.clone().take(address)?;
-            Some(Ok(Connection::new(stream, place, preface)))
-        }
-        Err(error) => Some(Err(error)),
-    })
-}
 
 /// Connections that are open. Invariant: `all` is the sum of `by_address`, which holds no 0.
 #[derive(Debug, Default)]
@@ -55,16 +14,26 @@ struct Taken {
     refused: u64,
 }
 
+/// The places that there are.
 #[derive(Debug)]
-struct Places {
+pub(super) struct Places {
     most: usize,
     most_per_address: usize,
     taken: Mutex<Taken>,
 }
 
 impl Places {
+    /// As many as limits give.
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            most: limits.connections,
+            most_per_address: limits.connections_per_address,
+            taken: Mutex::default(),
+        }
+    }
+
     /// A place for one more connection, given back when it is dropped.
-    fn take(self: Arc<Self>, address: IpAddr) -> Option<Place> {
+    pub(super) fn take(self: Arc<Self>, address: IpAddr) -> Option<Place> {
         // The same caller, whichever way it is written.
         let address = address.to_canonical();
         let mut taken = self.lock();
@@ -97,8 +66,9 @@ impl Places {
     }
 }
 
+/// A place of one connection.
 #[derive(Debug)]
-struct Place {
+pub(super) struct Place {
     places: Arc<Places>,
     address: IpAddr,
 }
@@ -113,86 +83,6 @@ impl Drop for Place {
         } else {
             taken.by_address.remove(&self.address);
         }
-    }
-}
-
-/// A connection that holds its place, and fails where its first bytes do not come in time.
-#[derive(Debug)]
-pub(super) struct Connection {
-    stream: TcpStream,
-    /// Until the preface is read: how much of it is missing, and when it is too late.
-    greeting: Option<(usize, Pin<Box<Sleep>>)>,
-    _place: Place,
-}
-
-impl Connection {
-    fn new(stream: TcpStream, place: Place, preface: Duration) -> Self {
-        Self {
-            stream,
-            greeting: Some((PREFACE_BYTES, Box::pin(tokio::time::sleep(preface)))),
-            _place: place,
-        }
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if let Some((_, late)) = &mut this.greeting
-            && late.as_mut().poll(context).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        let read = buffer.filled().len() - before;
-        this.greeting = this.greeting.take().and_then(|(missing, late)| {
-            let missing = missing.saturating_sub(read);
-            (missing > 0).then_some((missing, late))
-        });
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

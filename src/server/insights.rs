@@ -35,7 +35,7 @@ impl InsightService for Api {
         let group_by = form.text("group_by", &request.group_by);
         let (portfolio, group_by) = form.finish(portfolio.zip(group_by))?;
         let tenant = self.gate.tenant(&caller, &portfolio)?;
-        let answer = self.compute.run(move || {
+        let answer = self.compute.run(&caller, move || {
             let insighted = tenant.insights()?;
             let found = found(&insighted, &request.filter.unwrap_or_default())?;
             let book = &insighted.moment.book;
@@ -67,7 +67,7 @@ impl InsightService for Api {
         let (portfolio, (language, order)) =
             form.finish(portfolio.zip(language.zip(order.ok())))?;
         let tenant = self.gate.tenant(&caller, &portfolio)?;
-        let answer = self.compute.run(move || {
+        let answer = self.compute.run(&caller, move || {
             let wanted = request.filter.unwrap_or_default();
             let filter = wanted.encode_to_vec();
             let list = format!("clients of {portfolio} by {order:?} where {filter:02x?}");

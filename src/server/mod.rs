@@ -5,12 +5,15 @@
 //! on the async threads.
 
 mod access;
+mod call;
 mod catalog;
+mod certificates;
 mod client_filter;
 mod compute;
 mod connections;
 mod effect;
 mod form;
+mod frames;
 mod insights;
 mod keys;
 mod limits;
@@ -18,6 +21,8 @@ mod model;
 mod opportunities;
 mod outcomes;
 mod portfolios;
+mod pulse;
+mod quota;
 mod receipts;
 mod recommendations;
 mod selected;
@@ -26,16 +31,20 @@ mod shutdown;
 mod status;
 mod tickets;
 mod token;
+mod transport;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tonic::transport::ServerTlsConfig;
+use tokio::task::JoinSet;
+use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
+use tower::Layer;
 
 pub use access::{OperatorKey, OperatorKeyError};
+pub use certificates::{CertificateError, CertificateFiles, Certificates};
 pub use limits::Limits;
 pub use shutdown::{Shutdown, on_signal};
 
@@ -49,7 +58,9 @@ use crate::wire::v1::portfolio_service_server::PortfolioServiceServer;
 use crate::wire::v1::recommendation_service_server::RecommendationServiceServer;
 use crate::wire::v1::ticket_service_server::TicketServiceServer;
 use access::{AccessLayer, Gate};
+use call::CallLayer;
 use compute::Compute;
+use quota::Quotas;
 
 /// How often health looks whether the store still takes writes.
 const HEALTH_STEP: Duration = Duration::from_millis(500);
@@ -65,9 +76,12 @@ pub enum ServeError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// The transport failed.
-    #[error("the server stopped: {0}")]
-    Transport(#[from] tonic::transport::Error),
+    /// The system has no thread for computations.
+    #[error("no thread for computations: {0}; free some memory or raise the limit on threads")]
+    Thread(std::io::Error),
+    /// The contract's descriptors cannot be read.
+    #[error("the contract cannot be read: {0}")]
+    Contract(#[from] prost::DecodeError),
     /// The contract's descriptors cannot be served.
     #[error("reflection is not possible: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -88,7 +102,7 @@ pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
     operator: Option<OperatorKey>,
-    tls: Option<ServerTlsConfig>,
+    tls: Option<Certificates>,
 }
 
 impl Bound {
@@ -116,7 +130,7 @@ impl Bound {
 
     /// Speaks TLS 1.2 and 1.3 only.
     #[must_use]
-    pub fn with_tls(self, tls: ServerTlsConfig) -> Self {
+    pub fn with_tls(self, tls: Certificates) -> Self {
         Self {
             tls: Some(tls),
             ..self
@@ -136,53 +150,55 @@ impl Bound {
         limits: Limits,
         shutdown: Shutdown,
     ) -> Result<(), ServeError> {
+        let started =
+            |name, threads, rules| Compute::start(name, threads, rules).map_err(ServeError::Thread);
         let api = Api {
-            gate: Gate::new(engine.clone()),
-            compute: Compute::new(limits.compute_threads),
-            evaluations: Compute::new(1),
+            gate: Gate::new(engine.clone(), Quotas::new(&limits)),
+            compute: started("compute", limits.compute_threads, limits.queue())?,
+            evaluations: started("evaluate", 1, limits.patient_queue())?,
         };
         let (health, health_service) = tonic_health::server::health_reporter();
-        let watched = tokio::spawn(watch_health(engine, health, shutdown.clone()));
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()?;
-        let message = limits.message_bytes;
-        let mut builder = limits.apply(tonic::transport::Server::builder());
-        if let Some(tls) = self.tls {
-            builder = builder.tls_config(tls.timeout(limits.preface))?;
+        let calls = CallLayer::new(&limits)?;
+        let routes = Routes::new(health_service).add_service(reflection);
+        let service = GrpcWebLayer::new().layer(
+            calls.layer(AccessLayer::new(self.operator).layer(services(routes, api, &limits))),
+        );
+        let mut beside = JoinSet::new();
+        beside.spawn(watch_health(engine, health, shutdown.clone()));
+        if let Some(certificates) = &self.tls {
+            beside.spawn(certificates.clone().keep_fresh(shutdown.clone()));
         }
-        let router = builder
-            .accept_http1(true)
-            .layer(GrpcWebLayer::new())
-            .layer(AccessLayer::new(self.operator))
-            .add_service(health_service)
-            .add_service(reflection)
-            .add_service(
-                PortfolioServiceServer::new(api.clone()).max_decoding_message_size(message),
-            )
-            .add_service(CatalogServiceServer::new(api.clone()).max_decoding_message_size(message))
-            .add_service(TicketServiceServer::new(api.clone()).max_decoding_message_size(message))
-            .add_service(OutcomeServiceServer::new(api.clone()).max_decoding_message_size(message))
-            .add_service(InsightServiceServer::new(api.clone()).max_decoding_message_size(message))
-            .add_service(ModelServiceServer::new(api.clone()).max_decoding_message_size(message))
-            .add_service(RecommendationServiceServer::new(api).max_decoding_message_size(message));
-        let incoming = connections::admitted(self.listener, &limits);
-        let serving = router.serve_with_incoming_shutdown(incoming, shutdown.clone().wait());
-        let overdue = async {
-            shutdown.wait().await;
-            tokio::time::sleep(limits.drain).await;
-        };
-        let served = tokio::select! {
-            served = serving => served.map_err(ServeError::from),
-            () = overdue => {
-                tracing::warn!(drain_s = limits.drain.as_secs(), "calls under way were cut off");
-                Ok(())
-            }
-        };
-        watched.abort();
-        served
+        transport::serve(self.listener, service, self.tls, limits, shutdown).await;
+        Ok(())
     }
+}
+
+/// The services of the contract behind their paths.
+fn services(routes: Routes, api: Api, limits: &Limits) -> Routes {
+    let (most_in, most_out) = (limits.message_bytes, limits.answer_bytes);
+    macro_rules! limited {
+        ($($server:ident),*) => {
+            routes$(.add_service(
+                $server::new(api.clone())
+                    .max_decoding_message_size(most_in)
+                    .max_encoding_message_size(most_out),
+            ))*
+        };
+    }
+    limited!(
+        PortfolioServiceServer,
+        CatalogServiceServer,
+        TicketServiceServer,
+        OutcomeServiceServer,
+        InsightServiceServer,
+        ModelServiceServer,
+        RecommendationServiceServer
+    )
+    .prepare()
 }
 
 /// Reports each service as serving, those that write as not serving while the store is read-only,

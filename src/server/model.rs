@@ -132,7 +132,7 @@ impl ModelService for Api {
         tokio::spawn(async move {
             let told = answers.clone();
             let done = evaluations
-                .run(move || {
+                .run(&caller, move || {
                     let last = Mutex::new(0.0);
                     let go_on = |share: f64| tell(&told, &last, share);
                     let evaluated = tenant.evaluate(&tenant.moment(), &wanted, &go_on)?;

@@ -90,7 +90,7 @@ impl OutcomeService for Api {
         let list = format!("offers of {portfolio} to {client:?} that are {wanted:?}");
         let place: Option<Place> = token::decode(&list, &request.page_token)?;
         let tenant = self.gate.tenant(&caller, &portfolio)?;
-        let answer = self.compute.run(move || {
+        let answer = self.compute.run(&caller, move || {
             let book = tenant.book();
             let recipe = recipe_of(book.portfolio())?.outcomes;
             let client = client
@@ -152,7 +152,7 @@ impl OutcomeService for Api {
         let (portfolio, ((from, to), segments)) =
             form.finish(portfolio.zip(from.zip(to).zip(segments)))?;
         let tenant = self.gate.tenant(&caller, &portfolio)?;
-        let answer = self.compute.run(move || {
+        let answer = self.compute.run(&caller, move || {
             let segments = (!segments.is_empty()).then_some(&segments);
             let effect = tenant.effect(from, to, segments)?;
             Ok(effect::to_wire(&effect, tenant.book().portfolio()))

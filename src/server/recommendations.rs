@@ -82,7 +82,7 @@ impl RecommendationService for Api {
             };
             Ok((response, showings))
         };
-        let (response, showings) = self.compute.run(work).await?;
+        let (response, showings) = self.compute.run(&caller, work).await?;
         self.log(&caller, portfolio, showings).await?;
         Ok(Response::new(response))
     }
@@ -148,7 +148,7 @@ impl RecommendationService for Api {
             };
             Ok((response, showings))
         };
-        let (response, showings) = self.compute.run(work).await?;
+        let (response, showings) = self.compute.run(&caller, work).await?;
         self.log(&caller, portfolio, showings).await?;
         Ok(Response::new(response))
     }
@@ -190,7 +190,7 @@ impl RecommendationService for Api {
             let rows: Vec<Opportunity> = found.cloned().collect();
             Ok(((scored, rows), showings))
         };
-        let (rows, showings) = self.compute.run(work).await?;
+        let (rows, showings) = self.compute.run(&caller, work).await?;
         self.log(&caller, portfolio, showings).await?;
         let (answers, stream) = mpsc::channel(2);
         tokio::spawn(stream_rows(rows, language, answers));
@@ -211,7 +211,7 @@ impl RecommendationService for Api {
         let wanted = client.zip(product).zip(kind.zip(language));
         let (tenant, ((client, product), (kind, language))) =
             self.open(&caller, form, portfolio, wanted)?;
-        self.compute(move || {
+        self.compute(&caller, move || {
             let moment = tenant.moment();
             let book = &moment.book;
             let (client_no, _) = book.client(&client)?;
@@ -257,7 +257,7 @@ impl RecommendationService for Api {
         let client = form.client("client_id", &request.client_id);
         let rows = form.size("max_clients", request.max_clients, DEFAULT_ROWS, MAX_ROWS);
         let (tenant, client) = self.open(&caller, form, portfolio, client)?;
-        self.compute(move || {
+        self.compute(&caller, move || {
             let moment = tenant.moment();
             let book = &moment.book;
             let (number, _) = book.client(&client)?;
@@ -303,7 +303,7 @@ impl RecommendationService for Api {
         let wanted = language.zip(attributes).zip(client);
         let (tenant, ((language, attributes), client)) =
             self.open(&caller, form, portfolio, wanted)?;
-        self.compute(move || {
+        self.compute(&caller, move || {
             let moment = tenant.moment();
             let book = &moment.book;
             let client = client
@@ -352,9 +352,10 @@ impl Api {
 
     async fn compute<T: Send + 'static>(
         &self,
+        caller: &Caller,
         work: impl FnOnce() -> Result<T, Status> + Send + 'static,
     ) -> Result<Response<T>, Status> {
-        self.compute.run(work).await.map(Response::new)
+        self.compute.run(caller, work).await.map(Response::new)
     }
 }
 

@@ -46,6 +46,12 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Status {
     }
 }
 
+/// Turned away for now; `retry_after` says when to come again.
+pub(super) fn busy(text: impl Into<String>, retry_after: Duration) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(retry_after));
+    Status::with_error_details(Code::ResourceExhausted, text, details)
+}
+
 /// The status of an engine's error.
 pub(super) fn of_error(error: &EngineError) -> Status {
     let text = error.to_string();
@@ -57,7 +63,8 @@ pub(super) fn of_error(error: &EngineError) -> Status {
         EngineError::Refused(refusal) => of_refusal(refusal),
         EngineError::ReadOnly(_) => Status::unavailable(text),
         EngineError::DiskFull(_) => retry(Code::ResourceExhausted, 60),
-        EngineError::Busy => retry(Code::ResourceExhausted, 1),
+        EngineError::Busy { retry_after } => busy(text, *retry_after),
+        EngineError::Late => Status::deadline_exceeded(text),
         EngineError::Cancelled => Status::cancelled(text),
         EngineError::Closing => retry(Code::Unavailable, 1),
     }

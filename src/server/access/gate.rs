@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use tonic::{Request, Status};
 
+use super::super::call::Call;
+use super::super::quota::Quotas;
 use super::credential::Presented;
 use super::rights::Need;
 use crate::domain::{PortfolioId, RequestId};
-use crate::engine::{Answer, Engine, Tenant, Tenants, Write, WriteRequest, now_unix};
+use crate::engine::{Answer, Engine, Patience, Tenant, Tenants, Write, WriteRequest, now_unix};
 
 /// What a caller showed.
 #[derive(Clone)]
@@ -22,21 +24,31 @@ pub(super) enum Credential {
     None,
 }
 
-/// Who calls, and what the call needs.
+/// Who calls, what the call needs, and the call itself.
 #[derive(Clone)]
 pub(in crate::server) struct Caller {
     credential: Credential,
     need: Need,
+    call: Call,
 }
 
 impl Caller {
-    pub(super) fn new(credential: Credential, need: Need) -> Self {
-        Self { credential, need }
+    pub(super) fn new(credential: Credential, need: Need, call: Call) -> Self {
+        Self {
+            credential,
+            need,
+            call,
+        }
     }
 
-    /// Whoever calls a server without keys.
-    pub(super) fn trusted() -> Self {
-        Self::new(Credential::Trusted, Need::Nothing)
+    /// How long it waits for an answer.
+    pub(in crate::server) fn patience(&self) -> &Patience {
+        self.call.patience()
+    }
+
+    /// The portfolio that it was let in to.
+    pub(in crate::server) fn portfolio(&self) -> Option<&PortfolioId> {
+        self.call.portfolio()
     }
 
     /// Who sent a request, and its message.
@@ -52,20 +64,33 @@ impl Caller {
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Gate {
     engine: Arc<Engine>,
+    quotas: Arc<Quotas>,
 }
 
 impl Gate {
     /// A door before an engine.
-    pub(in crate::server) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+    pub(in crate::server) fn new(engine: Arc<Engine>, quotas: Quotas) -> Self {
+        Self {
+            engine,
+            quotas: Arc::new(quotas),
+        }
     }
 
-    /// A portfolio, for a caller that may do there what it calls for.
+    /// A portfolio, for a caller that may do there what it calls for, within the portfolio's share of the
+    /// server.
     pub(in crate::server) fn tenant(
         &self,
         caller: &Caller,
         id: &PortfolioId,
     ) -> Result<Arc<Tenant>, Status> {
+        let tenant = self.opened(caller, id)?;
+        if caller.portfolio().is_none() {
+            caller.call.is_about(id.clone(), self.quotas.admit(id)?);
+        }
+        Ok(tenant)
+    }
+
+    fn opened(&self, caller: &Caller, id: &PortfolioId) -> Result<Arc<Tenant>, Status> {
         let presented = match &caller.credential {
             Credential::Trusted | Credential::Operator => return Ok(self.engine.tenant(id)?),
             Credential::Key(presented) => presented,
@@ -97,15 +122,17 @@ impl Gate {
         request_id: Option<RequestId>,
         write: Write,
     ) -> Result<Answer, Status> {
-        if let Credential::Key(_) | Credential::None = caller.credential {
-            self.tenant(caller, &portfolio)?;
+        match write {
+            // It is not there yet, and its call needs the operator's key.
+            Write::CreatePortfolio(_) => {}
+            _ => drop(self.tenant(caller, &portfolio)?),
         }
         let request = WriteRequest {
             portfolio,
             request_id,
             write,
         };
-        Ok(self.engine.apply(request).await?)
+        Ok(self.engine.apply(request, caller.patience()).await?)
     }
 
     /// All portfolios, for whoever may see all.

@@ -8,6 +8,7 @@ use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, Request, Response, header};
 use tower::{Layer, Service};
 
+use super::super::call::Call;
 use super::credential::{OperatorKey, Presented};
 use super::gate::{Caller, Credential};
 use super::rights::{Need, need};
@@ -24,13 +25,13 @@ impl AccessLayer {
         Self { operator }
     }
 
-    fn caller(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Status> {
+    fn credential(&self, path: &str, headers: &HeaderMap) -> Result<(Credential, Need), Status> {
         let Some(operator) = &self.operator else {
-            return Ok(Caller::trusted());
+            return Ok((Credential::Trusted, Need::Nothing));
         };
         let need = need(path).ok_or_else(|| Status::unimplemented("there is no such call"))?;
         if need == Need::Nothing {
-            return Ok(Caller::new(Credential::None, need));
+            return Ok((Credential::None, need));
         }
         let shown = headers.get(header::AUTHORIZATION);
         let text = shown.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
@@ -41,7 +42,7 @@ impl AccessLayer {
         };
         let text = text.ok_or_else(missing)?;
         if operator.is(text) {
-            return Ok(Caller::new(Credential::Operator, need));
+            return Ok((Credential::Operator, need));
         }
         let presented = Presented::parse(text).ok_or_else(|| {
             Status::unauthenticated("the key is none: it looks like ctk_0123456789abcdef_…")
@@ -51,7 +52,7 @@ impl AccessLayer {
                 "this call needs the operator's key; a portfolio's key does not do",
             ));
         }
-        Ok(Caller::new(Credential::Key(presented), need))
+        Ok((Credential::Key(presented), need))
     }
 }
 
@@ -90,9 +91,15 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.layer.caller(request.uri().path(), request.headers()) {
-            Ok(caller) => {
-                request.extensions_mut().insert(caller);
+        let credential = self
+            .layer
+            .credential(request.uri().path(), request.headers());
+        match credential {
+            Ok((credential, need)) => {
+                if let Some(call) = request.extensions_mut().remove::<Call>() {
+                    let caller = Caller::new(credential, need, call);
+                    request.extensions_mut().insert(caller);
+                }
                 Box::pin(self.inner.call(request))
             }
             Err(status) => Box::pin(async move { Ok(status.into_http()) }),
