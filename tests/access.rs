@@ -7,7 +7,9 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use carteira::wire::{DESCRIPTORS, v1};
 use common::{BINARY, Server, data_dir};
@@ -705,6 +707,67 @@ async fn at_most_two_valid_keys_of_a_role_and_a_revoked_one_makes_room() {
         assert!(
             refused.code() == Code::InvalidArgument && refused.message().contains(field),
             "{refused:?}"
+        );
+    }
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_lets_in_nobody_a_second_after_it_was_revoked_or_expired() {
+    let folder = tempfile::tempdir().unwrap();
+    let operator = OPERATOR.replace(' ', "-");
+    let keys_on = [("CARTEIRA_OPERATOR_KEY", operator.as_str())];
+    let server = Server::start_with(&data_dir(&folder), &keys_on);
+    let channel = server.channel().await;
+    make_portfolio(&channel, "a").await;
+    let (path, _, body) = calls("a")
+        .into_iter()
+        .find(|call| call.0.ends_with("GetPortfolio"))
+        .unwrap();
+    for (what, more) in [("revoked", &[][..]), ("expired", &["--expires-in", "2s"])] {
+        let key = make_key(&server, "a", "reader", more);
+        let made = Instant::now();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (channel, told, shown) = (channel.clone(), stop.clone(), bearer(&key));
+        let body = body.clone();
+        // Calls without a pause: when each began, and whether it was let in.
+        let calling = tokio::spawn(async move {
+            let mut seen = Vec::new();
+            while !told.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                let status = send(&channel, path, body.clone(), Some(&shown)).await;
+                assert!([Code::Ok, Code::Unauthenticated].contains(&status.code()));
+                seen.push((began, status.code() == Code::Ok));
+            }
+            seen
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let over = match what {
+            "revoked" => {
+                let args = ["keys", "revoke", "--portfolio", "a", &key[4..20]];
+                carteira(&server, &args);
+                Instant::now()
+            }
+            _ => made + Duration::from_secs(2),
+        };
+        tokio::time::sleep_until((over + Duration::from_millis(1_500)).into()).await;
+        stop.store(true, Ordering::Relaxed);
+        let seen = calling.await.unwrap();
+        let last = seen
+            .iter()
+            .filter(|(_, let_in)| *let_in)
+            .map(|(at, _)| *at)
+            .max();
+        let after = last.unwrap().saturating_duration_since(over);
+        assert!(
+            after <= Duration::from_secs(1),
+            "{what}: let in {after:?} later"
+        );
+        let refused = seen.iter().filter(|(_, let_in)| !let_in).count();
+        assert!(refused > 10);
+        println!(
+            "{what}: {} calls, the last let in {after:?} after, {refused} refused",
+            seen.len()
         );
     }
     server.terminate();

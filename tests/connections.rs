@@ -1,4 +1,5 @@
-//! Who may hold a connection to a real server: caps in all and per address, and the time to begin.
+//! Who may hold a connection to a real server: caps in all and per address, the time to come to a first call,
+//! and how a connection ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod common;
@@ -89,20 +90,59 @@ async fn all_addresses_together_have_so_many_places() {
     server.stop();
 }
 
-#[tokio::test]
-async fn a_caller_that_does_not_begin_to_speak_is_closed_and_one_that_has_may_be_silent() {
-    let folder = tempfile::tempdir().unwrap();
-    let limits = [("CARTEIRA_PREFACE_SECONDS", "1")];
-    let server = Server::start_with(&data_dir(&folder), &limits);
-    let mut silent = connect(&server, "127.0.0.1").await;
-    let after = closed_after(&mut silent, AT_ONCE).await.unwrap();
-    assert!(after >= Duration::from_millis(700), "{after:?}");
+/// A health check over HTTP/2: headers without an index or Huffman code, and an empty message.
+fn health_check() -> Vec<u8> {
+    let mut fields = Vec::new();
+    for (name, value) in [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/grpc.health.v1.Health/Check"),
+        (":authority", "localhost"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ] {
+        fields.push(0);
+        for text in [name, value] {
+            fields.push(u8::try_from(text.len()).unwrap());
+            fields.extend(text.as_bytes());
+        }
+    }
+    let length = u8::try_from(fields.len()).unwrap();
+    let mut bytes = vec![0, 0, length, 1, 4, 0, 0, 0, 1];
+    bytes.extend(fields);
+    bytes.extend([0, 0, 5, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
+    bytes
+}
 
+#[tokio::test]
+async fn a_caller_that_comes_to_no_call_is_closed_and_one_that_has_may_be_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = [
+        ("CARTEIRA_FIRST_CALL_SECONDS", "1"),
+        ("CARTEIRA_IDLE_SECONDS", "6"),
+    ];
+    let server = Server::start_with(&data_dir(&folder), &limits);
+    let began: Vec<&[u8]> = vec![
+        b"",
+        &GREETING[..20],
+        GREETING,
+        b"POST /grpc.health.v1.Health/Check HTTP/1.1\r\nHost: a\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ];
+    for said in began {
+        let mut stream = connect(&server, "127.0.0.1").await;
+        stream.write_all(said).await.unwrap();
+        let after = closed_after(&mut stream, AT_ONCE).await;
+        let after = after.unwrap_or_else(|| panic!("{said:?} keeps its place"));
+        assert!(after >= Duration::from_millis(700), "{said:?} {after:?}");
+    }
+
+    // A byte now and then does not help.
     let mut slow = connect(&server, "127.0.0.1").await;
     let began = Instant::now();
     let mut sent = 0;
     for byte in &GREETING[..20] {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
         if slow.write_all(&[*byte]).await.is_err() {
             break;
         }
@@ -112,6 +152,32 @@ async fn a_caller_that_does_not_begin_to_speak_is_closed_and_one_that_has_may_be
 
     let mut known = connect(&server, "127.0.0.1").await;
     assert!(served(&mut known).await);
-    assert_eq!(closed_after(&mut known, Duration::from_secs(2)).await, None);
+    known.write_all(&health_check()).await.unwrap();
+    assert_eq!(closed_after(&mut known, Duration::from_secs(4)).await, None);
+    let after = closed_after(&mut known, Duration::from_secs(6)).await;
+    assert!(after.is_some(), "an idle connection keeps its place");
     server.stop();
+}
+
+#[tokio::test]
+async fn an_old_connection_parts_and_its_caller_notices_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = [
+        ("CARTEIRA_CONNECTION_AGE_SECONDS", "1"),
+        ("CARTEIRA_LOG", "info,carteira::server=debug"),
+    ];
+    let server = Server::start_with(&data_dir(&folder), &limits);
+    let channel = server.channel().await;
+    let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
+    let began = Instant::now();
+    let mut calls = 0;
+    while began.elapsed() < Duration::from_secs(6) {
+        let request = tonic_health::pb::HealthCheckRequest::default();
+        health.check(request).await.unwrap();
+        calls += 1;
+    }
+    let log = server.stop();
+    let parted = log.iter().filter(|line| line.contains("it is old")).count();
+    assert!(parted >= 2, "{parted} of {log:#?}");
+    println!("{calls} calls over {parted} connections that grew old, 0 failed");
 }

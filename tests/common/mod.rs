@@ -86,6 +86,34 @@ impl Server {
         }
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Memory of its process in KiB, by its name in `/proc`: `VmRSS` as it is, `VmHWM` the most so far.
+    pub fn memory_kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let mut words = line.unwrap().trim_start_matches(':').split_whitespace();
+        words.next().unwrap().parse().unwrap()
+    }
+
+    /// Processor time that its process has taken so far.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        // Behind the name, which may hold anything, user and system time are the 12th and 13th word,
+        // in hundredths of a second.
+        let words: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = words[11].parse::<u64>().unwrap() + words[12].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    }
+
     /// kill -9.
     pub fn kill(mut self) {
         self.process.kill().unwrap();
@@ -162,6 +190,19 @@ fn serve(dir: &Path) -> Command {
 /// A server that nobody waits for.
 pub fn spawn(dir: &Path) -> Child {
     serve(dir).spawn().unwrap()
+}
+
+/// How often a count is multiplied, before a release say.
+pub fn faults() -> usize {
+    let text = std::env::var("CARTEIRA_FAULTS").ok();
+    text.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// The time that a share of all took at most; 0.99 for the 99th of a hundred.
+pub fn quantile(times: &mut [Duration], share: f64) -> Duration {
+    times.sort_unstable();
+    let at = (times.len() as f64 * share).ceil() as usize;
+    times.get(at.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 /// Spreads a number over 64 bits.
