@@ -68,6 +68,9 @@ pub struct ClientArgs {
     /// Only clients of this tier of value; may be repeated
     #[arg(long, value_enum)]
     pub tier: Vec<TierArg>,
+    /// Only clients of this segment, by its id; see `carteira segments`; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub segment: Vec<String>,
     /// Only clients that buy nothing within the horizon with at least this probability, 0 to 1
     #[arg(long, value_name = "P")]
     pub min_churn: Option<f64>,
@@ -103,6 +106,7 @@ impl ClientArgs {
             life_cycles: self.life_cycle.iter().map(life_cycle).collect(),
             tiers: self.tier.iter().map(tier).collect(),
             min_churn_probability: self.min_churn.unwrap_or(0.0),
+            segment_ids: self.segment.clone(),
         })
     }
 }

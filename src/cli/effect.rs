@@ -57,7 +57,8 @@ pub struct Args {
         hide_default_value = true
     )]
     pub to: String,
-    /// The attribute of clients that segments are made by
+    /// The attribute of clients that segments are made by; or owner, or segment for those of `carteira
+    /// segments`
     #[arg(
         long,
         value_name = "ATTRIBUTE",

@@ -12,13 +12,14 @@ use crate::wire::v1::insight_service_client::InsightServiceClient;
 /// Clients in one answer of the server.
 const PAGE: u32 = 1_000;
 
-const CLIENT: [Column; 31] = [
+const CLIENT: [Column; 32] = [
     Column::plain("client_id", "client"),
     Column::plain("client_name", "name"),
     Column::plain("owner", "owner"),
     Column::plain("state", "state"),
     Column::plain("life_cycle", "life cycle"),
     Column::plain("tier", "tier"),
+    Column::plain("segment_id", "segment"),
     Column::money("annual_minor", "a year"),
     Column::plain("idle_days", "days idle"),
     Column::plain("expected_gap_days", "days expected"),
@@ -140,6 +141,7 @@ fn row(client: &v1::ClientInsight) -> Value {
         "state": lower(client.state().as_str_name(), "CLIENT_STATE_"),
         "life_cycle": lower(client.life_cycle().as_str_name(), "LIFE_CYCLE_"),
         "tier": client.tier().as_str_name().trim_start_matches("VALUE_TIER_"),
+        "segment_id": client.segment_id,
         "annual_minor": client.annual_minor,
         "idle_days": client.rfm.map(|_| client.idle_days),
         "expected_gap_days": client.expected_gap_days,

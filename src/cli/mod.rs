@@ -20,6 +20,7 @@ mod portfolios;
 mod recipe;
 mod recommend;
 mod rows;
+mod segments;
 mod serve;
 mod setting;
 mod similar;
@@ -51,6 +52,7 @@ enum Command {
     Similar(similar::Args),
     Summary(summary::Args),
     Insights(insights::Args),
+    Segments(segments::Args),
     Outcomes(outcomes::Args),
     Effect(effect::Args),
     Export(export::Args),
@@ -82,6 +84,7 @@ impl Cli {
             Command::Similar(args) => similar::run(&args),
             Command::Summary(args) => summary::run(&args),
             Command::Insights(args) => insights::run(&args),
+            Command::Segments(args) => segments::run(&args),
             Command::Outcomes(args) => outcomes::run(&args),
             Command::Effect(args) => effect::run(&args),
             Command::Export(args) => export::run(&args),

@@ -170,6 +170,7 @@ impl FilterArgs {
             life_cycles: clients.life_cycles,
             tiers: clients.tiers,
             min_churn_probability: clients.min_churn_probability,
+            segment_ids: clients.segment_ids,
         })
     }
 }

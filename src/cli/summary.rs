@@ -8,7 +8,8 @@ use super::output::{self, Column, Output};
 use crate::wire::v1;
 use crate::wire::v1::insight_service_client::InsightServiceClient;
 
-const SUMS: [Column; 12] = [
+/// Columns of clients summed up.
+pub const SUMS: [Column; 13] = [
     Column::plain("group", "by"),
     Column::plain("value", "which"),
     Column::plain("clients", "clients"),
@@ -21,14 +22,15 @@ const SUMS: [Column; 12] = [
     Column::money("lifetime_value_minor", "a buyer (LTV)"),
     Column::money("expected_year_minor", "next year"),
     Column::money("at_risk_minor", "at risk"),
+    Column::money("growth_year_minor", "growth"),
 ];
 
-/// Print the book in sums: by state, life cycle, tier, and any attribute.
+/// Print the book in sums: by state, life cycle, tier, segment, and any attribute.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub portfolio: PortfolioArgs,
-    /// The attribute of clients that sums are also made by, or owner
+    /// The attribute of clients that sums are also made by, or owner, or segment
     #[arg(
         long,
         value_name = "ATTRIBUTE",
@@ -98,7 +100,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-fn row(sums: &v1::ClientSums) -> Value {
+/// Clients summed up, as a row.
+pub fn row(sums: &v1::ClientSums) -> Value {
     let group = sums.group().as_str_name();
     json!({
         "group": group.trim_start_matches("SUMMARY_GROUP_").to_lowercase(),
@@ -113,5 +116,6 @@ fn row(sums: &v1::ClientSums) -> Value {
         "lifetime_value_minor": sums.lifetime_value_minor,
         "expected_year_minor": sums.expected_year_minor,
         "at_risk_minor": sums.at_risk_minor,
+        "growth_year_minor": sums.growth_year_minor,
     })
 }

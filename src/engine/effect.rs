@@ -1,8 +1,11 @@
 //! What became of a portfolio's offers, put together from its book.
 
+use std::sync::Arc;
+
 use super::commit::today;
-use super::{Book, EngineError, Tenant};
-use crate::domain::{Attribute, Client, Day, Month, Offer, ProductNo, Slot, Text};
+use super::{Book, EngineError, Insighted, Tenant};
+use crate::domain::{ClientNo, Day, Month, Offer, ProductNo, Slot, Text};
+use crate::insight::Grouping;
 use crate::outcome::{EffectReport, Learnt, Logged, report};
 
 /// The effect of offering, and what it was counted over.
@@ -38,7 +41,7 @@ impl Span {
 
 impl Tenant {
     /// What offering earned: by showings from one day (the first there is) to another (today), with
-    /// segments by an attribute. Cost: the offers that have a past, and their clients' buckets.
+    /// segments by what [`Book::grouping`] makes of a name. Cost: the offers that have a past, and their clients' buckets.
     pub fn effect(
         &self,
         from: Option<Day>,
@@ -48,6 +51,20 @@ impl Tenant {
         let moment = self.moment();
         let model = self.model(&moment)?;
         let book = &moment.book;
+        let segments = segments.map(|name| book.grouping(name));
+        let insighted = match segments {
+            Some(Grouping::Segment) => {
+                let insighted = self.insights()?;
+                insighted.learnt_segments()?;
+                Some(insighted)
+            }
+            _ => None,
+        };
+        let segment = |client: ClientNo| {
+            let record = book.clients().get(client.0)?;
+            let segment = insighted.as_ref().and_then(|all: &Arc<Insighted>| all.segment_of(client));
+            segments.as_ref()?.value(record, segment)
+        };
         let to = to.unwrap_or_else(today);
         let first_shown = || {
             let first = |offer: &Offer| offer.showings().first().map(|showing| showing.day);
@@ -60,7 +77,7 @@ impl Tenant {
             last: to.month(),
         });
         let logged = match (from, &span) {
-            (Some(from), Some(span)) => logged(book, from, to, span, segments),
+            (Some(from), Some(span)) => logged(book, from, to, span, &segment),
             _ => Vec::new(),
         };
         Ok(Effect {
@@ -76,7 +93,13 @@ impl Tenant {
 }
 
 /// Every offer that was logged between two days, with what is counted of it.
-fn logged(book: &Book, from: Day, to: Day, span: &Span, segments: Option<&Text>) -> Vec<Logged> {
+fn logged(
+    book: &Book,
+    from: Day,
+    to: Day,
+    span: &Span,
+    segment: &dyn Fn(ClientNo) -> Option<Text>,
+) -> Vec<Logged> {
     let period_months = book.portfolio().period.months() as f64;
     let mut all = Vec::new();
     for ((client, product, kind), offer) in book.offers() {
@@ -94,7 +117,7 @@ fn logged(book: &Book, from: Day, to: Day, span: &Span, segments: Option<&Text>)
             client: *client,
             kind: *kind,
             owner: record.owner.clone(),
-            segment: segments.and_then(|name| segment(record, name)),
+            segment: segment(*client),
             day: shown.day,
             held_out: shown.held_out,
             probability: shown.probability,
@@ -135,11 +158,4 @@ fn monthly_sales(book: &Book, client: u32, product: ProductNo, span: &Span) -> (
     }
     let months = f64::from(months.max(1));
     (during / months, before / months)
-}
-
-fn segment(client: &Client, name: &Text) -> Option<Text> {
-    match client.attributes.get(name)? {
-        Attribute::Text(text) => Some(text.clone()),
-        Attribute::Number(number) => Text::parse(&number.to_string()).ok(),
-    }
 }

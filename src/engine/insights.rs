@@ -9,9 +9,13 @@ use super::changed::Changed;
 use super::commit::today;
 use super::recipes::recipe_of;
 use super::tenant::{FRESH_MODEL_TICKETS, Moment, Tenant};
-use super::{Book, EngineError, TicketLine};
-use crate::domain::{Attribute, Client, ClientEventKind, ClientNo, Day, Month, ProductNo, Share};
-use crate::insight::{ChurnModel, Facts, Insights, Lapse, LapseModel, Signal, Tally};
+use super::{Book, EngineError, Refusal, TicketLine};
+use crate::domain::{
+    Attribute, Client, ClientEventKind, ClientNo, Day, Month, Product, ProductNo, Share, Text,
+};
+use crate::insight::{
+    ChurnModel, Facts, Grouping, Insights, Lapse, LapseModel, Member, Segment, SegmentNo, Segmentation, Signal, Tally,
+};
 use crate::recommend::Recipe;
 
 /// The attribute that may hold the end of a client's contract, as a date.
@@ -19,45 +23,97 @@ const CONTRACT_END: &str = "contract_end";
 /// Pairs of client and product that lapses are learnt from at most, those of every so many-th client.
 const MOST_LAPSE_PAIRS: usize = 100_000;
 
-/// What a book's past says of clients and products that stop.
+/// What is learnt from a book as a whole: who stops, and which segments there are.
 #[derive(Debug)]
 pub struct Past {
-    /// Of clients.
+    /// The write counter of the state that it was learnt from.
+    pub sequence: u64,
+    /// [`Book::facts_sequence`] of that state.
+    facts_sequence: u64,
+    /// Clients that stop.
     pub churn: ChurnModel,
-    /// Of single products.
+    /// Products that clients stop buying.
     pub lapse: LapseModel,
+    /// Segments; `None` until the renewal of a large book has learnt them.
+    pub segments: Option<Segmentation>,
 }
 
 impl Past {
-    /// Learns from a book. Cost: see [`ChurnModel::learn`].
-    fn learn(book: &Book, last_sale: Option<Day>, recipe: &Recipe) -> Self {
-        let clients = book.clients().numbers();
-        let span = book.months().zip(last_sale);
-        let Some(span) = span.map(|((first, _), last_sale)| (first, last_sale)) else {
-            let none = |_: usize| std::iter::empty();
-            let nowhere = (Month::from_number(0), Day::from_epoch_days(0));
-            return Self {
-                churn: ChurnModel::prior(recipe),
-                lapse: LapseModel::learn(0, none, nowhere, recipe),
-            };
-        };
-        let buckets = |client: usize| book.buckets(ClientNo(client as u32));
-        let every = book.matrix().tickets().div_ceil(MOST_LAPSE_PAIRS).max(1);
-        let mut pairs: Vec<(usize, ProductNo)> = Vec::new();
-        for client in (0..clients).step_by(every) {
-            pairs.extend(buckets(client).map(|bucket| (client, bucket.product)));
-        }
-        pairs.dedup();
-        let of_pair = |pair: usize| {
-            let (client, product) = pairs[pair];
-            let history = book.histories.get(client).into_iter();
-            history.flat_map(move |history| history.buckets_of(product))
-        };
+    /// Learns from a book; segments only where they are asked for. Cost: see [`ChurnModel::learn`] and
+    /// [`Segmentation::learn`].
+    fn learn(book: &Book, last_sale: Option<Day>, recipe: &Recipe, segments: bool) -> Self {
+        let (churn, lapse) = stops(book, last_sale, recipe);
         Self {
-            churn: ChurnModel::learn(clients, buckets, span, &Signal::OF_CLIENTS, recipe),
-            lapse: LapseModel::learn(pairs.len(), of_pair, span, recipe),
+            sequence: book.sequence(),
+            facts_sequence: book.facts_sequence(),
+            churn,
+            lapse,
+            segments: segments.then(|| segmentation(book, recipe)),
         }
     }
+
+    /// The segment of a client.
+    fn segment(&self, book: &Book, client: ClientNo) -> Option<SegmentNo> {
+        let record = book.clients().get(client.0)?;
+        self.segments.as_ref()?.of(member(book, client, record))
+    }
+}
+
+fn member<'a>(book: &'a Book, client: ClientNo, record: &'a Client) -> Member<'a> {
+    Member {
+        cells: book.matrix().row(client),
+        attributes: &record.attributes,
+    }
+}
+
+/// The segments of a book's clients that buy.
+fn segmentation(book: &Book, recipe: &Recipe) -> Segmentation {
+    let clients = book.clients().from(0);
+    let members: Vec<Member<'_>> = clients
+        .map(|(number, client)| member(book, ClientNo(number), client))
+        .filter(|member| !member.cells.is_empty())
+        .collect();
+    let group = |number: u32| {
+        let product = book.products().get(number);
+        product.map_or_else(Text::default, |product| group_of(product))
+    };
+    let groups: Vec<Text> = (0..book.products().numbers() as u32).map(group).collect();
+    Segmentation::learn(&members, &groups, &recipe.segments)
+}
+
+/// What a product is counted under in a client's mix: its category, or itself where it has none.
+fn group_of(product: &Product) -> Text {
+    let own = || Text::parse(product.id.as_str()).unwrap_or_default();
+    [&product.category, &product.name]
+        .into_iter()
+        .find(|text| !text.is_empty())
+        .map_or_else(own, Clone::clone)
+}
+
+/// What a book's past says of clients and products that stop.
+fn stops(book: &Book, last_sale: Option<Day>, recipe: &Recipe) -> (ChurnModel, LapseModel) {
+    let clients = book.clients().numbers();
+    let span = book.months().zip(last_sale);
+    let Some(span) = span.map(|((first, _), last_sale)| (first, last_sale)) else {
+        let none = |_: usize| std::iter::empty();
+        let nowhere = (Month::from_number(0), Day::from_epoch_days(0));
+        let lapse = LapseModel::learn(0, none, nowhere, recipe);
+        return (ChurnModel::prior(recipe), lapse);
+    };
+    let buckets = |client: usize| book.buckets(ClientNo(client as u32));
+    let every = book.matrix().tickets().div_ceil(MOST_LAPSE_PAIRS).max(1);
+    let mut pairs: Vec<(usize, ProductNo)> = Vec::new();
+    for client in (0..clients).step_by(every) {
+        pairs.extend(buckets(client).map(|bucket| (client, bucket.product)));
+    }
+    pairs.dedup();
+    let of_pair = |pair: usize| {
+        let (client, product) = pairs[pair];
+        let history = book.histories.get(client).into_iter();
+        history.flat_map(move |history| history.buckets_of(product))
+    };
+    let churn = ChurnModel::learn(clients, buckets, span, &Signal::OF_CLIENTS, recipe);
+    (churn, LapseModel::learn(pairs.len(), of_pair, span, recipe))
 }
 
 /// Every client of a portfolio in its place, and what that was made of.
@@ -67,7 +123,7 @@ pub struct Insighted {
     pub moment: Arc<Moment>,
     /// The recipe whose rules they follow.
     pub recipe: Arc<Recipe>,
-    /// What the book's past says of clients that stop.
+    /// What was learnt from the book as a whole.
     pub past: Arc<Past>,
     /// The clients.
     pub insights: Insights,
@@ -92,12 +148,34 @@ impl Insighted {
         self.past.lapse.lapses(&buckets, first, as_of, &self.recipe)
     }
 
-    /// The clients of a moment, made of earlier ones where few changed since. Cost: the buckets of
+    /// The segments of the clients; empty where there are none, or a large book's are not learnt yet.
+    pub fn segments(&self) -> &[Segment] {
+        let segments = self.past.segments.as_ref();
+        segments.map_or(&[], Segmentation::segments)
+    }
+
+    /// The segments, where they are learnt.
+    pub fn learnt_segments(&self) -> Result<&Segmentation, Refusal> {
+        self.past.segments.as_ref().ok_or_else(|| {
+            let text = "the segments of a large portfolio are learnt in the background; ask again once ListSegments says is_learnt";
+            Refusal::Precondition(text.to_owned())
+        })
+    }
+
+    /// The segment of a client.
+    pub fn segment_of(&self, client: ClientNo) -> Option<&Segment> {
+        let segment = self.insights.get(client)?.facts.segment?;
+        self.past.segments.as_ref()?.get(segment)
+    }
+
+    /// The clients of a moment, made of earlier ones where few changed since. What is learnt from the
+    /// book as a whole is learnt anew in a small book, and goes on in a large one. Cost: the buckets of
     /// the clients that changed, or of all, and sorting the clients.
-    pub(super) fn of(
+    fn of(
         last: Option<&Self>,
         changed: &Changed,
         moment: Arc<Moment>,
+        learn: Learn,
     ) -> Result<Self, EngineError> {
         let book = &moment.book;
         let recipe = recipe_of(book.portfolio())?;
@@ -111,8 +189,14 @@ impl Insighted {
             .collect();
         let numbers = book.clients().numbers();
         let of = |tally: &mut Tally, client: ClientNo| facts(book, client, tally, &margins);
-        let facts = match (last, changed) {
-            (Some(last), Changed::Clients(changed)) if last.months == months => {
+        let all = || (0..numbers as u32).into_par_iter().map(ClientNo);
+        let last = last.filter(|last| last.months == months);
+        let kept = match changed {
+            Changed::Clients(changed) => last.map(|last| (last, changed)),
+            Changed::All => None,
+        };
+        let mut facts = match kept {
+            Some((last, changed)) => {
                 let mut facts = last.facts.clone();
                 facts.resize(numbers, None);
                 let mut tally = Tally::default();
@@ -121,20 +205,33 @@ impl Insighted {
                 }
                 facts
             }
-            _ => (0..numbers as u32)
-                .into_par_iter()
-                .map_init(Tally::default, |tally, number| of(tally, ClientNo(number)))
-                .collect(),
+            None => all().map_init(Tally::default, of).collect(),
         };
         let known = facts.iter().flatten();
         let last_sale = known.filter_map(|facts| facts.purchases.last_day).max();
         let periods_a_year = 12 / book.portfolio().period.months();
         let as_of = last_sale.unwrap_or_else(today);
-        let small = book.matrix().tickets() <= FRESH_MODEL_TICKETS;
-        let past = match last {
-            Some(last) if !small && *changed != Changed::All => last.past.clone(),
-            _ => Arc::new(Past::learn(book, last_sale, &recipe)),
+        let past = match learn {
+            Learn::Nothing(past) => past,
+            Learn::Stops => Arc::new(Past::learn(book, last_sale, &recipe, false)),
+            Learn::All => Arc::new(Past::learn(book, last_sale, &recipe, true)),
         };
+        let put = |facts: &mut Option<Facts>, client: ClientNo| {
+            if let Some(facts) = facts {
+                facts.segment = past.segment(book, client);
+            }
+        };
+        match kept.filter(|(last, _)| Arc::ptr_eq(&last.past, &past)) {
+            Some((_, changed)) => {
+                for client in changed {
+                    put(&mut facts[client.index()], *client);
+                }
+            }
+            None => {
+                let both = facts.par_iter_mut().zip(all());
+                both.for_each(|(facts, client)| put(facts, client));
+            }
+        }
         let insights = Insights::of(&facts, as_of, periods_a_year, &past.churn, &recipe);
         Ok(Self {
             moment,
@@ -144,6 +241,23 @@ impl Insighted {
             facts,
             months,
         })
+    }
+}
+
+/// What is learnt from a book as a whole when its clients are put in their places.
+enum Learn {
+    /// Nothing: this goes on.
+    Nothing(Arc<Past>),
+    /// Who stops; segments are left to the renewal.
+    Stops,
+    /// Everything.
+    All,
+}
+
+impl Book {
+    /// What a name of the caller's tells clients apart by. Cost: see [`Grouping::named`].
+    pub fn grouping(&self, name: &Text) -> Grouping {
+        Grouping::named(name, self.clients().from(0).map(|(_, client)| client.as_ref()))
     }
 }
 
@@ -158,6 +272,7 @@ fn facts(book: &Book, client: ClientNo, tally: &mut Tally, margins: &[f64]) -> O
         }),
         ticket_minor: book.tickets(client).iter().fold(0, ticket),
         contract_end: contract_end(book, client, record),
+        segment: None,
     })
 }
 
@@ -185,8 +300,8 @@ pub(super) struct LatestInsights {
 }
 
 impl Tenant {
-    /// Every client of the portfolio in its place, of this moment. What its past says is learnt anew
-    /// where the book is small or all of it changed, and by [`Tenant::renew_insights`].
+    /// Every client of the portfolio in its place, of this moment. What the whole book teaches is learnt
+    /// anew in a small one, and in a large one by [`Tenant::renew_insights`].
     pub fn insights(&self) -> Result<Arc<Insighted>, EngineError> {
         let cell = self.latest_insights();
         let sequence = self.book().facts_sequence();
@@ -195,36 +310,44 @@ impl Tenant {
             return Ok(last);
         }
         let _making = cell.making.lock().unwrap_or_else(PoisonError::into_inner);
-        let moment = self.moment();
-        let sequence = moment.book.facts_sequence();
         let last = cell.latest.load_full();
-        if let Some(last) = last.clone().filter(|last| last.is_of(sequence)) {
-            return Ok(last);
+        let sequence = self.book().facts_sequence();
+        match last.clone().filter(|last| last.is_of(sequence)) {
+            Some(last) => Ok(last),
+            None => self.advance_insights(last.as_deref()),
         }
-        let changed = last.as_ref().map_or(Changed::All, |last| {
+    }
+
+    /// Makes the latest insights of earlier ones. Only who holds `making` may.
+    fn advance_insights(&self, last: Option<&Insighted>) -> Result<Arc<Insighted>, EngineError> {
+        let moment = self.moment();
+        let changed = last.map_or(Changed::All, |last| {
             self.changed_since(last.moment.book.sequence())
         });
-        let made = Arc::new(Insighted::of(last.as_deref(), &changed, moment)?);
-        cell.latest.store(Some(made.clone()));
+        let learn = match last {
+            _ if is_small(&moment.book) => Learn::All,
+            Some(last) => Learn::Nothing(last.past.clone()),
+            None => Learn::Stops,
+        };
+        let made = Arc::new(Insighted::of(last, &changed, moment, learn)?);
+        self.latest_insights().latest.store(Some(made.clone()));
         Ok(made)
     }
 
-    /// Learns from the portfolio's past anew, if anybody asked for insights; they are served meanwhile.
+    /// Learns what the whole of a large book teaches anew; who asks is served what there is meanwhile.
     pub(super) fn renew_insights(&self) -> Result<(), EngineError> {
         let cell = self.latest_insights();
-        let Some(last) = cell.latest.load_full() else {
+        let moment = self.moment();
+        let facts = moment.book.facts_sequence();
+        let known = cell.latest.load_full().is_some_and(|last| {
+            last.past.segments.is_some() && last.past.facts_sequence == facts
+        });
+        if known || is_small(&moment.book) {
             return Ok(());
-        };
-        let renewed = Insighted::of(None, &Changed::All, self.moment())?;
-        let _making = cell.making.lock().unwrap_or_else(PoisonError::into_inner);
-        // One made meanwhile of a later moment goes on with the earlier past until the next renewal.
-        if cell
-            .latest
-            .load_full()
-            .is_some_and(|now| Arc::ptr_eq(&now, &last))
-        {
-            cell.latest.store(Some(Arc::new(renewed)));
         }
+        let renewed = Insighted::of(None, &Changed::All, moment, Learn::All)?;
+        let _making = cell.making.lock().unwrap_or_else(PoisonError::into_inner);
+        self.advance_insights(Some(&renewed))?;
         Ok(())
     }
 
@@ -232,4 +355,8 @@ impl Tenant {
     pub(super) fn has_insights(&self) -> bool {
         self.latest_insights().latest.load().is_some()
     }
+}
+
+fn is_small(book: &Book) -> bool {
+    book.matrix().tickets() <= FRESH_MODEL_TICKETS
 }

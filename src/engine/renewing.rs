@@ -52,6 +52,10 @@ fn run(queue: &Receiver<Weak<Tenant>>, grading: &Grading) {
 }
 
 fn renew(tenant: &Tenant) {
+    // First, since it takes seconds where the offers take minutes.
+    if let Err(error) = tenant.renew_insights() {
+        tracing::warn!(%error, "insights could not be renewed");
+    }
     let started = Instant::now();
     match tenant.renew() {
         Ok(scored) => {
@@ -64,8 +68,5 @@ fn renew(tenant: &Tenant) {
             );
         }
         Err(error) => tracing::warn!(%error, "a model could not be renewed"),
-    }
-    if let Err(error) = tenant.renew_insights() {
-        tracing::warn!(%error, "insights could not be renewed");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::state::{life_cycle, state, usual_gap_days};
 use super::value::{fifths, tiers};
-use super::{Churn, ChurnModel, LifeCycle, Purchases, Rfm, Rhythm, State, Tier};
+use super::{Churn, ChurnModel, LifeCycle, Purchases, Rfm, Rhythm, SegmentNo, State, Tier};
 use crate::domain::{ClientNo, Day};
 use crate::recommend::Recipe;
 
@@ -15,6 +15,8 @@ pub struct Facts {
     pub ticket_minor: i64,
     /// The day on which its latest contract ends.
     pub contract_end: Option<Day>,
+    /// The segment that it is in; `None` where it buys nothing, or there are no segments.
+    pub segment: Option<SegmentNo>,
 }
 
 /// One client in its place.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ClientInsight, LifeCycle, State, Tier};
+use super::{ClientInsight, LifeCycle, SegmentNo, State, Tier};
 use crate::domain::{Attribute, Client, ClientNo, Text};
 
 /// A condition on one attribute. A client without the attribute does not meet it.
@@ -57,6 +57,8 @@ pub struct ClientFilter {
     pub life_cycles: BTreeSet<LifeCycle>,
     /// What they are worth.
     pub tiers: BTreeSet<Tier>,
+    /// Segments.
+    pub segments: BTreeSet<SegmentNo>,
     /// The least probability that they buy nothing.
     pub min_churn: f64,
 }
@@ -64,7 +66,10 @@ pub struct ClientFilter {
 impl ClientFilter {
     /// Whether it asks for anything that only insights tell.
     pub fn needs_insights(&self) -> bool {
-        !(self.states.is_empty() && self.life_cycles.is_empty() && self.tiers.is_empty())
+        !(self.states.is_empty()
+            && self.life_cycles.is_empty()
+            && self.tiers.is_empty()
+            && self.segments.is_empty())
             || self.min_churn > 0.0
     }
 
@@ -85,6 +90,9 @@ impl ClientFilter {
         (self.states.is_empty() || self.states.contains(&insight.state))
             && (self.life_cycles.is_empty() || self.life_cycles.contains(&insight.life_cycle))
             && (self.tiers.is_empty() || self.tiers.contains(&insight.tier))
+            && (self.segments.is_empty()
+                || (insight.facts.segment)
+                    .is_some_and(|segment| self.segments.contains(&segment)))
             && (self.min_churn <= 0.0
                 || insight
                     .churn

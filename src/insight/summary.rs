@@ -23,11 +23,14 @@ pub struct Sums {
     pub expected_year_minor: i64,
     /// What they spend a year times the chance that they stop.
     pub at_risk_minor: i64,
+    /// What their offers would add over the next year.
+    pub growth_year_minor: i64,
 }
 
 impl Sums {
-    /// Adds a client. Sums saturate, which the limits on amounts keep out of reach.
-    pub fn add(&mut self, insight: &ClientInsight) {
+    /// Adds a client, and what its offers would add. Sums saturate, which the limits on amounts keep
+    /// out of reach.
+    pub fn add(&mut self, insight: &ClientInsight, growth_year_minor: i64) {
         let (purchases, year) = (&insight.facts.purchases, &insight.facts.purchases.year);
         self.clients += 1;
         self.buyers += u64::from(purchases.last_day.is_some());
@@ -38,6 +41,7 @@ impl Sums {
             (&mut self.ticket_minor, insight.facts.ticket_minor),
             (&mut self.expected_year_minor, insight.expected_year_minor),
             (&mut self.at_risk_minor, insight.at_risk_minor()),
+            (&mut self.growth_year_minor, growth_year_minor),
         ];
         for (sum, amount) in amounts {
             *sum = sum.saturating_add(amount);

@@ -32,7 +32,7 @@ pub use reason::reason;
 pub use receipt::{recompute, round_minor};
 pub use recipe::{
     ChurnRecipe, ListsRecipe, OfferRecipe, OutcomesRecipe, Parameter, Parameters, Recipe,
-    RecipeError, StateRecipe, UpsellRecipe, ValueRecipe,
+    RecipeError, SegmentsRecipe, StateRecipe, UpsellRecipe, ValueRecipe,
 };
 pub use similar::SimilarClient;
 pub use success::{SuccessModel, SuccessReceipt, SuccessTerm};

@@ -254,6 +254,39 @@ pub struct ValueRecipe {
     pub b_share: f64,
 }
 
+/// How clients are put into segments: section `segments`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SegmentsRecipe {
+    /// With fewer clients that buy there are no segments.
+    pub least_clients: usize,
+    /// The fewest that are chosen, where there are as many.
+    pub least: usize,
+    /// The most segments.
+    pub most: usize,
+    /// Starts that a number of segments is tried from.
+    pub starts: usize,
+    /// Clients that numbers of segments are tried on at most.
+    pub sample_clients: usize,
+    /// Clients that the chosen ones are learnt from at most.
+    pub learnt_clients: usize,
+    /// Clients that the number of segments is judged on at most.
+    pub judged_clients: usize,
+    /// Groups of products that the mix is told by, beside all others together.
+    pub groups: usize,
+    /// Values of one attribute that are told apart.
+    pub values: usize,
+    /// The least share of the clients that a value is told apart from.
+    pub least_value_share: f64,
+    /// Standard deviations that a number counts at most.
+    pub most_deviations: f64,
+    /// Variance of what clients buy.
+    pub mix_weight: f64,
+    /// Variance of how much they buy.
+    pub size_weight: f64,
+    /// Variance of what they are.
+    pub profile_weight: f64,
+}
+
 /// All parameters of the scoring, read and checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
@@ -271,6 +304,8 @@ pub struct Recipe {
     pub state: StateRecipe,
     /// How likely clients are to stop.
     pub churn: ChurnRecipe,
+    /// How clients are put into segments.
+    pub segments: SegmentsRecipe,
     /// What clients are worth.
     pub value: ValueRecipe,
     parameters: Parameters,
@@ -312,6 +347,7 @@ impl Recipe {
             outcomes: OutcomesRecipe::of(&parameters)?,
             state: StateRecipe::of(&parameters)?,
             churn: ChurnRecipe::of(&parameters)?,
+            segments: SegmentsRecipe::of(&parameters)?,
             value: ValueRecipe::of(&parameters)?,
             parameters,
         })
@@ -381,6 +417,27 @@ impl ChurnRecipe {
             cuts: parameters.count("churn.cuts")?,
             ridge: parameters.value("churn.ridge")?,
             stretch_exponent: parameters.value("churn.stretch_exponent")?,
+        })
+    }
+}
+
+impl SegmentsRecipe {
+    fn of(parameters: &Parameters) -> Result<Self, RecipeError> {
+        Ok(Self {
+            least_clients: parameters.count("segments.least_clients")?,
+            least: parameters.count("segments.least")?,
+            most: parameters.count("segments.most")?,
+            starts: parameters.count("segments.starts")?,
+            sample_clients: parameters.count("segments.sample_clients")?,
+            learnt_clients: parameters.count("segments.learnt_clients")?,
+            judged_clients: parameters.count("segments.judged_clients")?,
+            groups: parameters.count("segments.groups")?,
+            values: parameters.count("segments.values")?,
+            least_value_share: parameters.value("segments.least_value_share")?,
+            most_deviations: parameters.value("segments.most_deviations")?,
+            mix_weight: parameters.value("segments.mix_weight")?,
+            size_weight: parameters.value("segments.size_weight")?,
+            profile_weight: parameters.value("segments.profile_weight")?,
         })
     }
 }

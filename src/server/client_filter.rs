@@ -3,21 +3,26 @@
 use std::collections::BTreeSet;
 
 use super::form::Form;
-use crate::domain::{ClientId, ClientNo};
-use crate::engine::Book;
-use crate::insight::{AttributeFilter, ClientFilter, LifeCycle, State, Tier};
+use crate::domain::{ClientId, ClientNo, MAX_ID_BYTES};
+use crate::engine::{Book, EngineError, Insighted};
+use crate::insight::{AttributeFilter, ClientFilter, LifeCycle, Segmentation, State, Tier};
 use crate::wire::v1;
 
 /// The most entries of one list of a filter.
 pub(super) const MAX_FILTER: usize = 1_000;
 
+/// Segments that a refusal names.
+const NAMED_SEGMENTS: usize = 20;
+
 /// A filter of a book's clients, from the request's field `filter`. Ids that the book does not have
-/// are refused: a list without rows would hide the slip.
+/// are refused: a list without rows would hide the slip. `insighted` is needed where segments are asked
+/// for; it is an error where these are not learnt yet.
 pub(super) fn client_filter(
     form: &mut Form,
     book: &Book,
     wire: &v1::ClientFilter,
-) -> Option<ClientFilter> {
+    insighted: Option<&Insighted>,
+) -> Result<Option<ClientFilter>, EngineError> {
     let lists = [
         ("client_ids", wire.client_ids.len()),
         ("owners", wire.owners.len()),
@@ -25,6 +30,7 @@ pub(super) fn client_filter(
         ("states", wire.states.len()),
         ("life_cycles", wire.life_cycles.len()),
         ("tiers", wire.tiers.len()),
+        ("segment_ids", wire.segment_ids.len()),
     ];
     for (name, len) in lists {
         if len > MAX_FILTER {
@@ -32,7 +38,7 @@ pub(super) fn client_filter(
                 format!("filter.{name}"),
                 format!("has {len} entries; at most {MAX_FILTER}"),
             );
-            return None;
+            return Ok(None);
         }
     }
     let mut filter = ClientFilter::default();
@@ -80,7 +86,35 @@ pub(super) fn client_filter(
         );
     }
     filter.min_churn = wire.min_churn_probability;
-    Some(filter)
+    if !wire.segment_ids.is_empty() {
+        let Some(insighted) = insighted else {
+            return Ok(None);
+        };
+        let segments = insighted.learnt_segments()?;
+        for (at, id) in wire.segment_ids.iter().enumerate() {
+            match segments.number(id) {
+                Some(segment) => {
+                    filter.segments.insert(segment);
+                }
+                None => form.refuse(
+                    format!("filter.segment_ids[{at}]"),
+                    no_such_segment(id, segments),
+                ),
+            }
+        }
+    }
+    Ok(Some(filter))
+}
+
+/// Why an id is no segment.
+fn no_such_segment(id: &str, segments: &Segmentation) -> String {
+    let ids = segments.segments().iter().map(|segment| segment.id.as_str());
+    let ids: Vec<&str> = ids.take(NAMED_SEGMENTS).collect();
+    let id: String = id.chars().take(MAX_ID_BYTES).collect();
+    match ids.is_empty() {
+        true => format!("names '{id}'; the portfolio has no segments"),
+        false => format!("names '{id}', which is none of {}", ids.join(", ")),
+    }
 }
 
 /// Values of an enumeration, none of them unspecified or unknown.

@@ -12,14 +12,12 @@ use super::form::Form;
 use super::portfolios::language;
 use super::token::{Place, expired};
 use super::{Api, token};
-use crate::domain::{Attribute, Client, ClientNo, DAYS_PER_MONTH, Language, Text};
+use crate::domain::{Client, ClientNo, DAYS_PER_MONTH, Language};
 use crate::engine::{Insighted, Scored};
-use crate::insight::{ClientInsight, LifeCycle, Signal, State, Sums, Tier};
+use crate::insight::{ClientInsight, Grouping, LifeCycle, Signal, State, Sums, Tier};
 use crate::wire::v1;
 use crate::wire::v1::insight_service_server::InsightService;
 
-/// The name that groups clients by who looks after them.
-const OWNER: &str = "owner";
 /// Overdue products of one client in an answer.
 const MAX_LAPSES: usize = 10;
 
@@ -39,10 +37,12 @@ impl InsightService for Api {
             let insighted = tenant.insights()?;
             let found = found(&insighted, &request.filter.unwrap_or_default())?;
             let book = &insighted.moment.book;
+            let by = (!group_by.is_empty()).then(|| book.grouping(&group_by));
+            let summed = Summed::of(&insighted, tenant.scored_already()?.as_deref());
             Ok(v1::GetPortfolioSummaryResponse {
                 currency: book.portfolio().currency.to_string(),
                 as_of_date: insighted.insights.as_of.to_string(),
-                sums: sums(&found, &group_by),
+                sums: summed.groups(&found, by.as_ref()),
                 rules: Some(rules(&insighted)),
                 churn: Some(basis(&insighted)),
                 sequence: book.sequence(),
@@ -95,10 +95,9 @@ impl InsightService for Api {
                 false => String::new(),
             };
             let scored = tenant.scored_already()?;
+            let summed = Summed::of(&insighted, scored.as_deref());
             let clients = page.iter().map(|(client, insight)| {
-                let growth = scored
-                    .as_ref()
-                    .map(|scored| growth_year_minor(&insighted, scored, insight.client));
+                let growth = summed.growth_year_minor(insight.client);
                 to_wire(&insighted, client, insight, growth, language)
             });
             Ok(v1::ListClientInsightsResponse {
@@ -114,16 +113,26 @@ impl InsightService for Api {
         });
         Ok(Response::new(answer.await?))
     }
+
+    async fn list_segments(
+        &self,
+        request: Request<v1::ListSegmentsRequest>,
+    ) -> Result<Response<v1::ListSegmentsResponse>, Status> {
+        self.segments(request).await
+    }
 }
 
 /// A client with its place among the others.
-type Row<'a> = (&'a Client, &'a ClientInsight);
+pub(super) type Row<'a> = (&'a Client, &'a ClientInsight);
 
 /// The clients that a filter asks for, in the order in which they were first seen.
-fn found<'a>(insighted: &'a Insighted, wanted: &v1::ClientFilter) -> Result<Vec<Row<'a>>, Status> {
+pub(super) fn found<'a>(
+    insighted: &'a Insighted,
+    wanted: &v1::ClientFilter,
+) -> Result<Vec<Row<'a>>, Status> {
     let book = &insighted.moment.book;
     let mut form = Form::default();
-    let filter = client_filter(&mut form, book, wanted);
+    let filter = client_filter(&mut form, book, wanted, Some(insighted))?;
     let filter = form.finish(filter)?;
     let rows = insighted.insights.iter().filter_map(|insight| {
         let client = book.clients().get(insight.client.0)?;
@@ -153,33 +162,68 @@ fn sort(rows: &mut [Row<'_>], order: v1::ClientOrder) {
     }
 }
 
-/// Clients summed up: all, then by each group.
-fn sums(rows: &[Row<'_>], group_by: &Text) -> Vec<v1::ClientSums> {
-    use v1::SummaryGroup::{All, Attribute, LifeCycle, State, Tier};
-    let mut all = Sums::default();
-    let mut groups: BTreeMap<(i32, String), Sums> = BTreeMap::new();
-    for (client, insight) in rows {
-        all.add(insight);
-        let mut add = |group: v1::SummaryGroup, value: String| {
-            groups
-                .entry((group.into(), value))
-                .or_default()
-                .add(insight);
-        };
-        add(State, state_name(insight.state).to_owned());
-        add(LifeCycle, life_cycle_name(insight.life_cycle).to_owned());
-        add(Tier, tier_name(insight.tier).to_owned());
-        if !group_by.is_empty() {
-            add(Attribute, group_value(client, group_by));
-        }
+/// Sums clients up, with what their offers would add where offers were worked out.
+pub(super) struct Summed<'a> {
+    insighted: &'a Insighted,
+    scored: Option<&'a Scored>,
+}
+
+impl<'a> Summed<'a> {
+    /// Sums of these insights and offers.
+    pub(super) fn of(insighted: &'a Insighted, scored: Option<&'a Scored>) -> Self {
+        Self { insighted, scored }
     }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by_key(|((group, _), sums)| (*group, Reverse(sums.year_revenue_minor)));
-    let all = ((All.into(), String::new()), all);
-    std::iter::once(all)
-        .chain(groups)
-        .map(|((group, value), sums)| v1::ClientSums {
-            group,
+
+    /// Adds a client to some sums.
+    pub(super) fn add(&self, sums: &mut Sums, insight: &ClientInsight) {
+        sums.add(insight, self.growth_year_minor(insight.client).unwrap_or(0));
+    }
+
+    fn growth_year_minor(&self, client: ClientNo) -> Option<i64> {
+        let growth = |scored| growth_year_minor(self.insighted, scored, client);
+        self.scored.map(growth)
+    }
+
+    /// All, then by each group, largest first.
+    fn groups(&self, rows: &[Row<'_>], by: Option<&Grouping>) -> Vec<v1::ClientSums> {
+        use v1::SummaryGroup::{All, Attribute, LifeCycle, Segment, State, Tier};
+        let mut all = Sums::default();
+        let mut groups: BTreeMap<(v1::SummaryGroup, String), Sums> = BTreeMap::new();
+        for (client, insight) in rows {
+            self.add(&mut all, insight);
+            let mut add = |group: v1::SummaryGroup, value: String| {
+                self.add(groups.entry((group, value)).or_default(), insight);
+            };
+            add(State, state_name(insight.state).to_owned());
+            add(LifeCycle, life_cycle_name(insight.life_cycle).to_owned());
+            add(Tier, tier_name(insight.tier).to_owned());
+            let segment = self.insighted.segment_of(insight.client);
+            if let Some(segment) = segment {
+                add(Segment, segment.id.to_string());
+            }
+            if let Some(by) = by {
+                let value = by.value(client, segment);
+                add(Attribute, value.map_or(String::new(), |value| value.to_string()));
+            }
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by_key(|((group, _), sums)| (*group, Reverse(sums.year_revenue_minor)));
+        let all = ((All, String::new()), all);
+        std::iter::once(all)
+            .chain(groups)
+            .map(|((group, value), sums)| self.to_wire(group, value, &sums))
+            .collect()
+    }
+
+    /// Sums as the contract has them.
+    pub(super) fn to_wire(
+        &self,
+        group: v1::SummaryGroup,
+        value: String,
+        sums: &Sums,
+    ) -> v1::ClientSums {
+        v1::ClientSums {
+            group: group.into(),
             value,
             clients: sums.clients,
             buyers: sums.buyers,
@@ -191,17 +235,8 @@ fn sums(rows: &[Row<'_>], group_by: &Text) -> Vec<v1::ClientSums> {
             lifetime_value_minor: sums.lifetime_value_minor(),
             expected_year_minor: sums.expected_year_minor,
             at_risk_minor: sums.at_risk_minor,
-        })
-        .collect()
-}
-
-/// What a client is grouped under; empty where it has no such attribute.
-fn group_value(client: &Client, group_by: &Text) -> String {
-    match client.attributes.get(group_by) {
-        Some(Attribute::Text(text)) => text.to_string(),
-        Some(Attribute::Number(number)) => number.to_string(),
-        None if group_by.as_str() == OWNER => client.owner.to_string(),
-        None => String::new(),
+            growth_year_minor: self.scored.map(|_| sums.growth_year_minor),
+        }
     }
 }
 
@@ -294,6 +329,9 @@ fn to_wire(
         expected_year_minor: insight.expected_year_minor,
         growth_year_minor,
         lapses: lapses(insighted, insight),
+        segment_id: insighted
+            .segment_of(insight.client)
+            .map_or(String::new(), |segment| segment.id.to_string()),
     }
 }
 

@@ -25,6 +25,7 @@ mod pulse;
 mod quota;
 mod receipts;
 mod recommendations;
+mod segments;
 mod selected;
 mod showings;
 mod shutdown;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::client_filter::{MAX_FILTER, client_filter};
 use super::form::Form;
 use crate::domain::{Kind, Language, Opportunity, ProductId, ProductNo, Shortfall, Text};
-use crate::engine::Book;
+use crate::engine::{Book, EngineError, Insighted};
 use crate::pipeline::{Filter, Order};
 use crate::recommend::reason;
 use crate::wire::v1;
@@ -156,8 +156,13 @@ pub(super) fn order(form: &mut Form, raw: i32) -> Option<Order> {
 }
 
 /// A filter of a book's opportunities. Ids that the book does not have are refused: a list without
-/// rows would hide the slip.
-pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter) -> Option<Filter> {
+/// rows would hide the slip. `insighted` is needed where segments are asked for.
+pub(super) fn filter(
+    form: &mut Form,
+    book: &Book,
+    wire: &v1::OpportunityFilter,
+    insighted: Option<&Insighted>,
+) -> Result<Option<Filter>, EngineError> {
     let lists = [
         ("kinds", wire.kinds.len()),
         ("product_ids", wire.product_ids.len()),
@@ -169,7 +174,7 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
                 format!("filter.{name}"),
                 format!("has {len} entries; at most {MAX_FILTER}"),
             );
-            return None;
+            return Ok(None);
         }
     }
     let clients = v1::ClientFilter {
@@ -180,19 +185,24 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
         life_cycles: wire.life_cycles.clone(),
         tiers: wire.tiers.clone(),
         min_churn_probability: wire.min_churn_probability,
+        segment_ids: wire.segment_ids.clone(),
+    };
+    let Some(clients) = client_filter(form, book, &clients, insighted)? else {
+        return Ok(None);
     };
     let mut filter = Filter {
-        clients: client_filter(form, book, &clients)?,
+        clients,
         min_gain_minor: wire.min_gain_minor,
         ..Filter::default()
     };
     for (at, raw) in wire.kinds.iter().enumerate() {
         let field = format!("filter.kinds[{at}]");
-        match kind(form, &field, *raw)? {
-            Some(kind) => {
+        match kind(form, &field, *raw) {
+            Some(Some(kind)) => {
                 filter.kinds.insert(kind);
             }
-            None => form.refuse(field, "must be UPSELL or CROSS_SELL"),
+            Some(None) => form.refuse(field, "must be UPSELL or CROSS_SELL"),
+            None => return Ok(None),
         }
     }
     if !wire.product_ids.is_empty() {
@@ -224,5 +234,5 @@ pub(super) fn filter(form: &mut Form, book: &Book, wire: &v1::OpportunityFilter)
         form.refuse("filter.min_probability", "must be a number from 0 to 1");
     }
     filter.min_probability = wire.min_probability;
-    Some(filter)
+    Ok(Some(filter))
 }

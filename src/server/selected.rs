@@ -53,14 +53,19 @@ pub(super) fn select<'a>(
 ) -> Result<Selected<'a>, Status> {
     let book = &scored.moment.book;
     let mut form = Form::default();
-    let filter: Option<Filter> = filter(&mut form, book, wanted);
+    let segmented = match wanted.segment_ids.is_empty() {
+        true => None,
+        false => Some(tenant.insights()?),
+    };
+    let filter: Option<Filter> = filter(&mut form, book, wanted, segmented.as_deref())?;
     let filter = form.finish(filter)?;
     let mut clients = vec![false; book.clients().numbers()];
     for (number, client) in book.clients().from(0) {
         clients[number as usize] = filter.clients.admits(ClientNo(number), client);
     }
     if filter.clients.needs_insights() {
-        let insighted = tenant.insights()?;
+        // The same ones: a segment's number means nothing in later ones.
+        let insighted = segmented.map_or_else(|| tenant.insights(), Ok)?;
         for (number, admitted) in (0..).zip(&mut clients) {
             let insight = insighted.insights.get(ClientNo(number));
             *admitted &= insight.is_some_and(|insight| filter.clients.admits_insight(insight));

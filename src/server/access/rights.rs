@@ -19,7 +19,7 @@ const OUTCOME: Need = Need::Role(Role::OutcomeOnly);
 const ADMIN: Need = Need::Role(Role::Admin);
 
 /// Every call by its path.
-const CALLS: [(&str, Need); 42] = [
+const CALLS: [(&str, Need); 43] = [
     ("/grpc.health.v1.Health/Check", Need::Nothing),
     ("/grpc.health.v1.Health/Watch", Need::Nothing),
     (
@@ -84,6 +84,7 @@ const CALLS: [(&str, Need); 42] = [
     ("/carteira.v1.OutcomeService/GetEffectReport", READER),
     ("/carteira.v1.InsightService/GetPortfolioSummary", READER),
     ("/carteira.v1.InsightService/ListClientInsights", READER),
+    ("/carteira.v1.InsightService/ListSegments", READER),
     ("/carteira.v1.ModelService/ListRecipes", Need::Nothing),
     ("/carteira.v1.ModelService/GetRecipe", READER),
     ("/carteira.v1.ModelService/SetRecipe", ADMIN),
