@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use prost::Message;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "carteira/v1/portfolio.proto",
     "carteira/v1/catalog.proto",
     "carteira/v1/ticket.proto",
@@ -15,6 +15,7 @@ const FILES: [&str; 9] = [
     "carteira/v1/recommendation.proto",
     "carteira/v1/model.proto",
     "carteira/v1/outcome.proto",
+    "carteira/v1/objective.proto",
     "carteira/v1/insight.proto",
 ];
 

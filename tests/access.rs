@@ -206,6 +206,54 @@ fn calls(portfolio: &str) -> Vec<(&'static str, Least, Vec<u8>)> {
             ListClientInsightsRequest { portfolio_id: id() }
         ),
         call!(
+            "InsightService/ListSegments",
+            Reader,
+            ListSegmentsRequest { portfolio_id: id() }
+        ),
+        call!(
+            "InsightService/SetObjective",
+            Writer,
+            SetObjectiveRequest {
+                portfolio_id: id(),
+                objective: Some(v1::Objective {
+                    objective_id: "o".into(),
+                    measure: v1::ObjectiveMeasure::ActiveClients.into(),
+                    target: Some(v1::MeasuredValue {
+                        value: Some(v1::measured_value::Value::Number(2.0)),
+                    }),
+                    due_date: "2199-12-31".into(),
+                    ..Default::default()
+                })
+            }
+        ),
+        call!(
+            "InsightService/RecordActions",
+            Writer,
+            RecordActionsRequest {
+                portfolio_id: id(),
+                objective_id: "o".into(),
+                actions: vec![v1::ObjectiveAction {
+                    action_id: "a".into(),
+                    date: "2026-01-10".into(),
+                    text: "call".into(),
+                    ..Default::default()
+                }]
+            }
+        ),
+        call!(
+            "InsightService/ListObjectives",
+            Reader,
+            ListObjectivesRequest { portfolio_id: id() }
+        ),
+        call!(
+            "InsightService/DeleteObjective",
+            Writer,
+            DeleteObjectiveRequest {
+                portfolio_id: id(),
+                objective_id: "o".into()
+            }
+        ),
+        call!(
             "CatalogService/GetClient",
             Reader,
             GetClientRequest {

@@ -13,9 +13,12 @@ use std::collections::BTreeSet;
 use carteira::wire::v1;
 use carteira::wire::v1::catalog_service_client::CatalogServiceClient;
 use carteira::wire::v1::insight_service_client::InsightServiceClient;
+use carteira::wire::v1::outcome_service_client::OutcomeServiceClient;
 use carteira::wire::v1::portfolio_service_client::PortfolioServiceClient;
+use carteira::wire::v1::recommendation_service_client::RecommendationServiceClient;
 use carteira::wire::v1::ticket_service_client::TicketServiceClient;
 use common::{Server, data_dir, make_book};
+use prost::Message;
 use tonic::transport::Channel;
 
 const BOOK: &str = "book";
@@ -281,5 +284,511 @@ async fn pages_of_clients_are_of_one_moment_while_writes_go_on() {
     };
     let refused = service.list_client_insights(crossed).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    server.terminate();
+}
+
+/// Three trades of forty clients each that buy mostly their own category, on routes of two clients.
+async fn trades(channel: &Channel) {
+    empty_book(channel).await;
+    let mut catalog = CatalogServiceClient::new(channel.clone());
+    let product = |at: usize| v1::Product {
+        product_id: format!("p{at}"),
+        category: ["dairy", "bread", "drinks"][at / 3].into(),
+        ..Default::default()
+    };
+    let request = v1::BatchUpsertProductsRequest {
+        portfolio_id: BOOK.into(),
+        products: (0..9).map(product).collect(),
+        ..Default::default()
+    };
+    catalog.batch_upsert_products(request).await.unwrap();
+    let request = v1::BatchUpsertClientsRequest {
+        portfolio_id: BOOK.into(),
+        clients: (0..120).map(|at| trader(at, true)).collect(),
+        ..Default::default()
+    };
+    catalog.batch_upsert_clients(request).await.unwrap();
+    let tickets = (0..120).flat_map(tickets_of).collect();
+    set(channel, tickets).await;
+}
+
+fn trader(at: usize, told: bool) -> v1::Client {
+    let text = |text: &str| v1::AttributeValue {
+        value: Some(v1::attribute_value::Value::Text(text.into())),
+    };
+    let trade = ["bar", "bakery", "hotel"][at % 3];
+    let told = told.then(|| {
+        [
+            ("trade".to_owned(), text(trade)),
+            ("route".to_owned(), text(&format!("{}", at % 60))),
+        ]
+    });
+    v1::Client {
+        client_id: format!("t{at}"),
+        owner: ["Ana", "Rui"][at % 2].into(),
+        attributes: told.into_iter().flatten().collect(),
+        ..Default::default()
+    }
+}
+
+fn tickets_of(at: usize) -> Vec<v1::TicketToSet> {
+    let own = at % 3 * 3;
+    let ticket = |product: usize, ticket_minor: i64| v1::TicketToSet {
+        client_id: format!("t{at}"),
+        product_id: format!("p{product}"),
+        ticket_minor,
+    };
+    let size = [5_000, 20_000, 80_000][at % 3] + 37 * (at as i64 * 7 % 40);
+    vec![
+        ticket(own + at % 2, size),
+        ticket(own + 2, size / 2),
+        ticket((own + 3 + at % 5) % 9, size / 50),
+    ]
+}
+
+async fn set(channel: &Channel, tickets: Vec<v1::TicketToSet>) {
+    let request = v1::SetTicketsRequest {
+        portfolio_id: BOOK.into(),
+        tickets,
+        ..Default::default()
+    };
+    let mut service = TicketServiceClient::new(channel.clone());
+    service.set_tickets(request).await.unwrap();
+}
+
+async fn segments(channel: &Channel) -> v1::ListSegmentsResponse {
+    let request = v1::ListSegmentsRequest {
+        portfolio_id: BOOK.into(),
+        filter: None,
+    };
+    let answer = InsightServiceClient::new(channel.clone())
+        .list_segments(request)
+        .await;
+    answer.unwrap().into_inner()
+}
+
+async fn summary(channel: &Channel, group_by: &str) -> Vec<v1::ClientSums> {
+    let request = v1::GetPortfolioSummaryRequest {
+        portfolio_id: BOOK.into(),
+        group_by: group_by.into(),
+        ..Default::default()
+    };
+    let answer = InsightServiceClient::new(channel.clone())
+        .get_portfolio_summary(request)
+        .await;
+    answer.unwrap().into_inner().sums
+}
+
+async fn pipeline(channel: &Channel, filter: v1::OpportunityFilter) -> Vec<v1::Opportunity> {
+    let request = v1::ListOpportunitiesRequest {
+        portfolio_id: BOOK.into(),
+        page_size: 1_000,
+        filter: Some(filter),
+        ..Default::default()
+    };
+    let answer = RecommendationServiceClient::new(channel.clone())
+        .list_opportunities(request)
+        .await;
+    answer.unwrap().into_inner().opportunities
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_buy_alike_are_a_segment_that_every_list_can_be_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&data_dir(&folder));
+    let channel = server.channel().await;
+    trades(&channel).await;
+    let found = segments(&channel).await;
+    assert!(found.is_learnt);
+    assert_eq!(found.segments.len(), 3, "{:?}", found.tried);
+    assert_eq!(found.clients_without_segment, 0);
+    let highest = found.tried.iter().filter(|one| one.segments >= 3);
+    let highest = highest.max_by(|a, b| a.silhouette.total_cmp(&b.silhouette));
+    assert_eq!(highest.unwrap().segments, 3);
+
+    // Each is one trade, and says so.
+    let all = list(&channel, v1::ClientFilter::default()).await.clients;
+    for segment in &found.segments {
+        let sums = segment.sums.as_ref().unwrap();
+        assert_eq!((sums.clients, segment.learnt_from), (40, 40));
+        let members: Vec<_> = all
+            .iter()
+            .filter(|row| row.segment_id == segment.segment_id)
+            .collect();
+        let trades: BTreeSet<usize> = members
+            .iter()
+            .map(|row| row.client_id[1..].parse::<usize>().unwrap() % 3)
+            .collect();
+        assert_eq!(trades.len(), 1, "{segment:?}");
+        let trade = ["bar", "bakery", "hotel"][*trades.first().unwrap()];
+        let mark = |value: &str| segment.marks.iter().find(|mark| mark.value == value);
+        let own = mark(trade).unwrap();
+        assert_eq!(own.feature(), v1::SegmentFeature::Value);
+        assert!((own.here - 1.0).abs() < 1e-9 && (own.everywhere - 1.0 / 3.0).abs() < 1e-9);
+        let tickets: i64 = members.iter().map(|row| row.ticket_minor).sum();
+        assert_eq!(sums.ticket_minor, tickets);
+        let growth: i64 = members
+            .iter()
+            .map(|row| row.growth_year_minor.unwrap())
+            .sum();
+        assert_eq!(sums.growth_year_minor, Some(growth));
+
+        // The lists, the sums and the pipeline follow it.
+        let filter = v1::ClientFilter {
+            segment_ids: vec![segment.segment_id.clone()],
+            ..Default::default()
+        };
+        let listed = list(&channel, filter).await;
+        assert_eq!(listed.total_size, 40);
+        assert!(listed.clients.iter().all(|row| members.contains(&row)));
+        let asked = v1::OpportunityFilter {
+            segment_ids: vec![segment.segment_id.clone()],
+            ..Default::default()
+        };
+        let ids: BTreeSet<_> = members.iter().map(|row| row.client_id.as_str()).collect();
+        let sieved: Vec<_> = pipeline(&channel, v1::OpportunityFilter::default())
+            .await
+            .into_iter()
+            .filter(|row| ids.contains(row.client_id.as_str()))
+            .collect();
+        assert!(!sieved.is_empty());
+        assert_eq!(pipeline(&channel, asked).await, sieved);
+    }
+    let of_group = |sums: &[v1::ClientSums], group: v1::SummaryGroup| -> Vec<(String, u64, i64)> {
+        let rows = sums.iter().filter(|row| row.group() == group);
+        let mut rows: Vec<_> = rows
+            .map(|row| (row.value.clone(), row.clients, row.ticket_minor))
+            .collect();
+        rows.sort();
+        rows
+    };
+    let by_segment = summary(&channel, "segment").await;
+    let rows = of_group(&by_segment, v1::SummaryGroup::Segment);
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows, of_group(&by_segment, v1::SummaryGroup::Attribute));
+    for (by, groups) in [("owner", 2), ("route", 60), ("trade", 3)] {
+        let rows = of_group(&summary(&channel, by).await, v1::SummaryGroup::Attribute);
+        assert_eq!(rows.len(), groups);
+        assert!(
+            rows.iter().all(|row| row.1 == 120 / groups as u64),
+            "{rows:?}"
+        );
+    }
+
+    // A client that nobody knew is put where it buys, at once, and one that buys nothing nowhere.
+    let bar = all.iter().find(|row| row.client_id == "t0").unwrap();
+    let request = v1::BatchUpsertClientsRequest {
+        portfolio_id: BOOK.into(),
+        clients: vec![trader(120, false), trader(121, false)],
+        ..Default::default()
+    };
+    let mut catalog = CatalogServiceClient::new(channel.clone());
+    catalog.batch_upsert_clients(request).await.unwrap();
+    set(&channel, tickets_of(120)).await;
+    assert_eq!(one(&channel, "t120").await.segment_id, bar.segment_id);
+    assert_eq!(one(&channel, "t121").await.segment_id, "");
+    assert_eq!(segments(&channel).await.clients_without_segment, 1);
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_are_the_same_bytes_after_a_restart_and_on_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut answers = Vec::new();
+    for threads in ["2", "1", "2"] {
+        let variables = [("RAYON_NUM_THREADS", threads)];
+        let server = Server::start_with(&data_dir(&folder), &variables);
+        let channel = server.channel().await;
+        if answers.is_empty() {
+            trades(&channel).await;
+        }
+        let clients = list(&channel, v1::ClientFilter::default()).await.clients;
+        let of: Vec<_> = clients.iter().map(|row| row.segment_id.clone()).collect();
+        answers.push((segments(&channel).await.encode_to_vec(), of));
+        server.terminate();
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0], answers[2]);
+}
+
+async fn objectives(channel: &Channel) -> Vec<v1::ObjectiveProgress> {
+    let mut service = InsightServiceClient::new(channel.clone());
+    let mut all = Vec::new();
+    let mut request = v1::ListObjectivesRequest {
+        portfolio_id: BOOK.into(),
+        page_size: 2,
+        ..Default::default()
+    };
+    loop {
+        let page = service.list_objectives(request.clone()).await.unwrap();
+        let page = page.into_inner();
+        all.extend(page.objectives);
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            return all;
+        }
+    }
+}
+
+fn measured(value: v1::measured_value::Value) -> Option<v1::MeasuredValue> {
+    Some(v1::MeasuredValue { value: Some(value) })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_objective_follows_the_book_from_where_it_was_set_and_outlives_a_kill() {
+    use v1::measured_value::Value::{AmountMinor, Number};
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&data_dir(&folder));
+    let channel = server.channel().await;
+    trades(&channel).await;
+    let segment = segments(&channel).await.segments[0].clone();
+    let set_one =
+        |id: &str, by: &str, value: &str, measure: v1::ObjectiveMeasure, target, due: &str| {
+            v1::SetObjectiveRequest {
+                portfolio_id: BOOK.into(),
+                objective: Some(v1::Objective {
+                    objective_id: id.into(),
+                    title: "more".into(),
+                    group: Some(v1::ClientGroup {
+                        group_by: by.into(),
+                        value: value.into(),
+                    }),
+                    measure: measure.into(),
+                    target: measured(target),
+                    due_date: due.into(),
+                }),
+                request_id: format!("set {id}"),
+            }
+        };
+    let mut service = InsightServiceClient::new(channel.clone());
+    let tickets = v1::ObjectiveMeasure::Tickets;
+    let route = set_one(
+        "route",
+        "route",
+        "0",
+        tickets,
+        AmountMinor(2_000_000),
+        "2199-12-31",
+    );
+    let answer = service
+        .set_objective(route.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(answer.created);
+    for (id, by, value, measure, target) in [
+        (
+            "of segment",
+            "segment",
+            segment.segment_id.as_str(),
+            tickets,
+            AmountMinor(9),
+        ),
+        (
+            "won",
+            "owner",
+            "Ana",
+            v1::ObjectiveMeasure::WonTickets,
+            AmountMinor(700),
+        ),
+        (
+            "won offers",
+            "owner",
+            "Rui",
+            v1::ObjectiveMeasure::WonOffers,
+            Number(3.0),
+        ),
+        (
+            "all",
+            "",
+            "",
+            v1::ObjectiveMeasure::ActiveClients,
+            Number(0.0),
+        ),
+    ] {
+        let request = set_one(id, by, value, measure, target, "2199-12-31");
+        service.set_objective(request).await.unwrap();
+    }
+    let sum = |rows: &[v1::ClientInsight]| -> i64 {
+        let of = |row: &&v1::ClientInsight| ["t0", "t60"].contains(&row.client_id.as_str());
+        rows.iter().filter(of).map(|row| row.ticket_minor).sum()
+    };
+    let before = sum(&list(&channel, v1::ClientFilter::default()).await.clients);
+    let listed = objectives(&channel).await;
+    let ids: Vec<_> = listed
+        .iter()
+        .map(|one| one.objective.as_ref().unwrap().objective_id.as_str())
+        .collect();
+    assert_eq!(ids, ["all", "of segment", "route", "won", "won offers"]);
+    let of = |listed: &[v1::ObjectiveProgress], id: &str| -> v1::ObjectiveProgress {
+        let mut all = listed.iter();
+        all.find(|one| one.objective.as_ref().unwrap().objective_id == id)
+            .unwrap()
+            .clone()
+    };
+    let one = of(&listed, "route");
+    assert_eq!(one.baseline, measured(AmountMinor(before)));
+    assert_eq!(one.present, one.baseline);
+    assert_eq!((one.baseline_clients, one.clients), (2, 2));
+    assert_eq!(
+        (one.progress, one.standing()),
+        (Some(0.0), v1::ObjectiveStanding::JustSet)
+    );
+    let one = of(&listed, "of segment");
+    assert_eq!(one.clients, 40);
+    assert_eq!(
+        one.baseline,
+        measured(AmountMinor(segment.sums.unwrap().ticket_minor))
+    );
+    assert_eq!(of(&listed, "won").baseline, measured(AmountMinor(0)));
+    assert_eq!(
+        of(&listed, "all").standing(),
+        v1::ObjectiveStanding::Reached
+    );
+
+    // A quarter of the way on by a write, two offers won.
+    let quarter = (2_000_000 - before) / 4;
+    let more = v1::TicketToSet {
+        client_id: "t0".into(),
+        product_id: "milk".into(),
+        ticket_minor: quarter,
+    };
+    set(&channel, vec![more]).await;
+    let won = |client: &str, ticket: i64| v1::Outcome {
+        client_id: client.into(),
+        product_id: "p8".into(),
+        kind: v1::OpportunityKind::CrossSell.into(),
+        date: carteira::engine::today().to_string(),
+        result: v1::OutcomeResult::Won.into(),
+        won_ticket_minor: ticket,
+        ..Default::default()
+    };
+    let outcomes = v1::RecordOutcomesRequest {
+        portfolio_id: BOOK.into(),
+        outcomes: vec![won("t0", 300), won("t2", 400), won("t1", 5)],
+        ..Default::default()
+    };
+    OutcomeServiceClient::new(channel.clone())
+        .record_outcomes(outcomes)
+        .await
+        .unwrap();
+    let listed = objectives(&channel).await;
+    let one = of(&listed, "route");
+    assert_eq!(one.present, measured(AmountMinor(before + quarter)));
+    let share = quarter as f64 / (2_000_000 - before) as f64;
+    assert!((one.progress.unwrap() - share).abs() < 1e-9);
+    let one = of(&listed, "won");
+    assert_eq!(one.present, measured(AmountMinor(700)));
+    assert_eq!(one.standing(), v1::ObjectiveStanding::Reached);
+    assert_eq!(of(&listed, "won offers").present, measured(Number(1.0)));
+
+    // Actions, a repeat, another target of the same measure: the baseline stays.
+    let act = |id: &str, state: v1::ActionState| v1::ObjectiveAction {
+        action_id: id.into(),
+        date: "2026-03-01".into(),
+        text: format!("{id} all bakeries"),
+        owner: "Ana".into(),
+        state: state.into(),
+    };
+    let mut actions = v1::RecordActionsRequest {
+        portfolio_id: BOOK.into(),
+        objective_id: "route".into(),
+        actions: vec![
+            act("visit", v1::ActionState::Unspecified),
+            act("call", v1::ActionState::Done),
+        ],
+        request_id: "acts".into(),
+    };
+    let first = service
+        .record_actions(actions.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let again = service
+        .record_actions(actions.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!((first.created, first.replaced), (2, 0));
+    assert_eq!(first, again);
+    actions.request_id = String::new();
+    actions.actions = vec![act("visit", v1::ActionState::UnderWay)];
+    let third = service.record_actions(actions).await.unwrap().into_inner();
+    assert_eq!((third.created, third.replaced), (0, 1));
+    let repeated = service
+        .set_objective(route.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(repeated, answer);
+    let other = v1::SetObjectiveRequest {
+        request_id: "another".into(),
+        ..set_one(
+            "route",
+            "route",
+            "0",
+            tickets,
+            AmountMinor(3_000_000),
+            "2100-01-01",
+        )
+    };
+    assert!(
+        !service
+            .set_objective(other)
+            .await
+            .unwrap()
+            .into_inner()
+            .created
+    );
+    let listed = objectives(&channel).await;
+    let one = of(&listed, "route");
+    assert_eq!(one.baseline, measured(AmountMinor(before)));
+    assert_eq!(one.objective.as_ref().unwrap().due_date, "2100-01-01");
+    let states: Vec<_> = one
+        .actions
+        .iter()
+        .map(|one| (one.action_id.as_str(), one.state()))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            ("call", v1::ActionState::Done),
+            ("visit", v1::ActionState::UnderWay)
+        ]
+    );
+
+    // A group that nobody is in any more says so and shows nothing.
+    let moved = |at: usize| {
+        let mut client = trader(at, true);
+        client.attributes.remove("route");
+        client
+    };
+    let request = v1::BatchUpsertClientsRequest {
+        portfolio_id: BOOK.into(),
+        clients: [0, 60].map(moved).to_vec(),
+        ..Default::default()
+    };
+    let mut catalog = CatalogServiceClient::new(channel.clone());
+    catalog.batch_upsert_clients(request).await.unwrap();
+    let listed = objectives(&channel).await;
+    let one = of(&listed, "route");
+    assert_eq!((one.present, one.clients), (None, 0));
+    assert_eq!(one.standing(), v1::ObjectiveStanding::NoClients);
+
+    // All of it is there after a kill, and what is removed is gone.
+    server.kill();
+    let server = Server::start(&data_dir(&folder));
+    let channel = server.channel().await;
+    assert_eq!(objectives(&channel).await, listed);
+    let mut service = InsightServiceClient::new(channel.clone());
+    let delete = v1::DeleteObjectiveRequest {
+        portfolio_id: BOOK.into(),
+        objective_id: "route".into(),
+        ..Default::default()
+    };
+    service.delete_objective(delete.clone()).await.unwrap();
+    let gone = service.delete_objective(delete).await.unwrap_err();
+    assert_eq!(gone.code(), tonic::Code::NotFound);
+    assert_eq!(objectives(&channel).await.len(), 4);
     server.terminate();
 }

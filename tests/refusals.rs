@@ -157,6 +157,30 @@ fn event() -> v1::ClientEvent {
     }
 }
 
+fn measured(number: f64) -> Option<v1::MeasuredValue> {
+    let value = Some(v1::measured_value::Value::Number(number));
+    Some(v1::MeasuredValue { value })
+}
+
+fn objective() -> v1::Objective {
+    v1::Objective {
+        objective_id: "o".into(),
+        measure: v1::ObjectiveMeasure::ActiveClients.into(),
+        target: measured(2.0),
+        due_date: "2199-12-31".into(),
+        ..Default::default()
+    }
+}
+
+fn action() -> v1::ObjectiveAction {
+    v1::ObjectiveAction {
+        action_id: "a".into(),
+        date: "2026-01-10".into(),
+        text: "call".into(),
+        ..Default::default()
+    }
+}
+
 fn lost() -> v1::Outcome {
     v1::Outcome {
         client_id: "c0".into(),
@@ -251,6 +275,27 @@ async fn every_call_refuses_a_portfolio_that_is_no_id_or_not_there() {
         );
         of!(
             InsightServiceClient.list_client_insights(ListClientInsightsRequest {
+                ..Default::default()
+            })
+        );
+        of!(InsightServiceClient.list_segments(ListSegmentsRequest {
+            ..Default::default()
+        }));
+        of!(InsightServiceClient.set_objective(SetObjectiveRequest {
+            objective: Some(objective()),
+            ..Default::default()
+        }));
+        of!(InsightServiceClient.record_actions(RecordActionsRequest {
+            objective_id: "o".into(),
+            actions: vec![action()],
+            ..Default::default()
+        }));
+        of!(InsightServiceClient.list_objectives(ListObjectivesRequest {
+            ..Default::default()
+        }));
+        of!(
+            InsightServiceClient.delete_objective(DeleteObjectiveRequest {
+                objective_id: "o".into(),
                 ..Default::default()
             })
         );
@@ -1661,6 +1706,20 @@ async fn wrong_questions_about_clients_are_refused() {
             },
         ),
         (
+            "filter.segment_ids[0]",
+            v1::ClientFilter {
+                segment_ids: vec!["nobody's".into()],
+                ..all()
+            },
+        ),
+        (
+            "filter.segment_ids",
+            v1::ClientFilter {
+                segment_ids: vec!["a".into(); 1_001],
+                ..all()
+            },
+        ),
+        (
             "filter.min_churn_probability",
             v1::ClientFilter {
                 min_churn_probability: 1.5,
@@ -1690,6 +1749,11 @@ async fn wrong_questions_about_clients_are_refused() {
         cases.push(
             refused!(InsightServiceClient.get_portfolio_summary(request) => InvalidArgument, field),
         );
+        let request = v1::ListSegmentsRequest {
+            portfolio_id: BOOK.into(),
+            filter: Some(filter.clone()),
+        };
+        cases.push(refused!(InsightServiceClient.list_segments(request) => InvalidArgument, field));
         // The pipeline's filter has the same fields.
         let pipeline = v1::OpportunityFilter {
             client_ids: filter.client_ids,
@@ -1699,6 +1763,7 @@ async fn wrong_questions_about_clients_are_refused() {
             life_cycles: filter.life_cycles,
             tiers: filter.tiers,
             min_churn_probability: filter.min_churn_probability,
+            segment_ids: filter.segment_ids,
             ..Default::default()
         };
         cases.extend(filtered(pipeline, field));
@@ -1740,6 +1805,165 @@ async fn wrong_questions_about_clients_are_refused() {
     ] {
         cases.push(
             refused!(InsightServiceClient.list_client_insights(request) => InvalidArgument, field),
+        );
+    }
+    check(&channel, cases).await;
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_objectives_and_actions_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let mut cases = Vec::new();
+    let wrong = |change: &dyn Fn(&mut v1::Objective)| {
+        let mut objective = objective();
+        change(&mut objective);
+        objective
+    };
+    let group = |by: &str, value: &str| {
+        Some(v1::ClientGroup {
+            group_by: by.into(),
+            value: value.into(),
+        })
+    };
+    let amount = |minor: i64| {
+        let value = Some(v1::measured_value::Value::AmountMinor(minor));
+        Some(v1::MeasuredValue { value })
+    };
+    let mut objectives = vec![
+        ("objective.title", wrong(&|one| one.title = "a\nb".into())),
+        ("objective.measure", wrong(&|one| one.measure = 0)),
+        ("objective.measure", wrong(&|one| one.measure = 99)),
+        ("objective.target", wrong(&|one| one.target = None)),
+        (
+            "objective.target",
+            wrong(&|one| one.target = Some(v1::MeasuredValue { value: None })),
+        ),
+        ("objective.target", wrong(&|one| one.target = amount(5))),
+        (
+            "objective.target",
+            wrong(&|one| one.target = measured(f64::NAN)),
+        ),
+        (
+            "objective.target",
+            wrong(&|one| one.target = measured(f64::INFINITY)),
+        ),
+        (
+            "objective.target",
+            wrong(&|one| one.target = measured(-1.0)),
+        ),
+        (
+            "objective.target",
+            wrong(&|one| {
+                one.measure = v1::ObjectiveMeasure::Tickets.into();
+                one.target = amount(-1);
+            }),
+        ),
+        (
+            "objective.due_date",
+            wrong(&|one| one.due_date = String::new()),
+        ),
+        (
+            "objective.due_date",
+            wrong(&|one| one.due_date = "31.12.2199".into()),
+        ),
+        ("due_date", wrong(&|one| one.due_date = "1990-01-01".into())),
+        (
+            "objective.group.group_by",
+            wrong(&|one| one.group = group("", "north")),
+        ),
+        (
+            "objective.group.value",
+            wrong(&|one| one.group = group("region", "a\u{0}b")),
+        ),
+        (
+            "group",
+            wrong(&|one| one.group = group("region", "nowhere")),
+        ),
+        (
+            "group",
+            wrong(&|one| one.group = group("segment", "nobody")),
+        ),
+    ];
+    objectives.extend(no_ids().map(|id| {
+        (
+            "objective.objective_id",
+            wrong(&|one| one.objective_id = id.clone()),
+        )
+    }));
+    for (field, objective) in objectives {
+        let request = v1::SetObjectiveRequest {
+            portfolio_id: BOOK.into(),
+            objective: Some(objective),
+            ..Default::default()
+        };
+        cases.push(refused!(InsightServiceClient.set_objective(request) => InvalidArgument, field));
+    }
+    let none = v1::SetObjectiveRequest {
+        portfolio_id: BOOK.into(),
+        ..Default::default()
+    };
+    cases.push(refused!(InsightServiceClient.set_objective(none) => InvalidArgument, "objective"));
+    let act = |actions: Vec<v1::ObjectiveAction>| v1::RecordActionsRequest {
+        portfolio_id: BOOK.into(),
+        objective_id: "o".into(),
+        actions,
+        ..Default::default()
+    };
+    let of = |change: &dyn Fn(&mut v1::ObjectiveAction)| {
+        let mut action = action();
+        change(&mut action);
+        act(vec![action])
+    };
+    let many = (0..41).map(|at| v1::ObjectiveAction {
+        action_id: format!("{at}"),
+        ..action()
+    });
+    for (field, request) in [
+        ("actions", act(Vec::new())),
+        ("actions", act(many.collect())),
+        ("actions[1].action_id", act(vec![action(), action()])),
+        (
+            "actions[0].action_id",
+            of(&|one| one.action_id = String::new()),
+        ),
+        ("actions[0].date", of(&|one| one.date = "soon".into())),
+        ("actions[0].text", of(&|one| one.text = String::new())),
+        ("actions[0].text", of(&|one| one.text = "x".repeat(257))),
+        ("actions[0].owner", of(&|one| one.owner = "a\tb".into())),
+        ("actions[0].state", of(&|one| one.state = 9)),
+        (
+            "objective_id",
+            v1::RecordActionsRequest {
+                objective_id: String::new(),
+                ..act(vec![action()])
+            },
+        ),
+    ] {
+        cases
+            .push(refused!(InsightServiceClient.record_actions(request) => InvalidArgument, field));
+    }
+    let missing = act(vec![action()]);
+    cases.push(refused!(InsightServiceClient.record_actions(missing) => NotFound, ""));
+    let delete = |id: &str| v1::DeleteObjectiveRequest {
+        portfolio_id: BOOK.into(),
+        objective_id: id.into(),
+        ..Default::default()
+    };
+    cases.push(refused!(InsightServiceClient.delete_objective(delete("none")) => NotFound, ""));
+    let no_id = delete("");
+    cases.push(
+        refused!(InsightServiceClient.delete_objective(no_id) => InvalidArgument, "objective_id"),
+    );
+    for (field, page_size, page_token) in [("page_size", 1_001, ""), ("page_token", 0, "AAAA")] {
+        let request = v1::ListObjectivesRequest {
+            portfolio_id: BOOK.into(),
+            page_size,
+            page_token: page_token.into(),
+        };
+        cases.push(
+            refused!(InsightServiceClient.list_objectives(request) => InvalidArgument, field),
         );
     }
     check(&channel, cases).await;

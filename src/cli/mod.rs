@@ -13,6 +13,7 @@ mod import;
 mod insights;
 mod keys;
 mod language;
+mod objectives;
 mod outcomes;
 mod output;
 mod pipeline;
@@ -53,6 +54,7 @@ enum Command {
     Summary(summary::Args),
     Insights(insights::Args),
     Segments(segments::Args),
+    Objectives(objectives::Args),
     Outcomes(outcomes::Args),
     Effect(effect::Args),
     Export(export::Args),
@@ -85,6 +87,7 @@ impl Cli {
             Command::Summary(args) => summary::run(&args),
             Command::Insights(args) => insights::run(&args),
             Command::Segments(args) => segments::run(&args),
+            Command::Objectives(args) => objectives::run(&args),
             Command::Outcomes(args) => outcomes::run(&args),
             Command::Effect(args) => effect::run(&args),
             Command::Export(args) => export::run(&args),

@@ -51,11 +51,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             filter: Some(args.clients.to_wire()?),
         };
         let (channel, currency) = args.portfolio.open().await?;
-        let answer = InsightServiceClient::new(channel).list_segments(request).await;
+        let answer = InsightServiceClient::new(channel)
+            .list_segments(request)
+            .await;
         let answer = answer.map_err(|status| explain(&status))?.into_inner();
         Ok((answer, currency))
     })?;
-    let rows: Vec<Value> = answer.segments.iter().map(|one| row(one, currency)).collect();
+    let rows: Vec<Value> = answer
+        .segments
+        .iter()
+        .map(|one| row(one, currency))
+        .collect();
     let tried: Vec<Value> = answer
         .tried
         .iter()

@@ -102,6 +102,14 @@ id!(
     SaleId
 );
 id!(
+    /// Names what a manager wants of a group of clients.
+    ObjectiveId
+);
+id!(
+    /// Names what is done towards an objective.
+    ActionId
+);
+id!(
     /// Names one write request, so that a repeat gets the same answer and changes nothing.
     RequestId
 );

@@ -9,6 +9,7 @@ mod history;
 mod ids;
 mod key;
 mod money;
+mod objective;
 mod offer;
 mod opportunity;
 mod portfolio;
@@ -29,11 +30,15 @@ pub use history::{
     Slot,
 };
 pub use ids::{
-    ClientId, ClientNo, IdError, MAX_ID_BYTES, PortfolioId, PortfolioNo, ProductId, ProductNo,
-    RequestId, SaleId,
+    ActionId, ClientId, ClientNo, IdError, MAX_ID_BYTES, ObjectiveId, PortfolioId, PortfolioNo,
+    ProductId, ProductNo, RequestId, SaleId,
 };
 pub use key::{ApiKey, KeyId, KeyIdError, Role};
 pub use money::{Currency, CurrencyError};
+pub use objective::{
+    Action, ActionState, Aim, Baseline, ClientGroup, MAX_ACTIONS, Measure, Measured, Objective,
+    TooManyActions,
+};
 pub use offer::{
     MAX_OUTCOMES, MAX_SHOWINGS, Offer, Outcome, RejectReason, ReportedOutcome, Showing,
     TooManyOutcomes,

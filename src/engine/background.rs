@@ -88,7 +88,7 @@ fn note(waiting: &mut BTreeMap<usize, (Weak<Tenant>, Instant)>, tenant: Weak<Ten
 /// Works the offers of the clients that writes touched out again. The first offers of all are left to
 /// the renewal, or to whoever asks for them, and so are the first insights.
 fn bring_up_to_date(tenant: &Tenant) {
-    if tenant.has_insights()
+    if tenant.insights_are_due()
         && let Err(error) = tenant.insights()
     {
         tracing::warn!(%error, "insights could not be worked out");

@@ -7,7 +7,7 @@ use imbl::{OrdMap, Vector};
 use super::{Directory, Refusal};
 use crate::domain::{
     ApiKey, Bucket, Client, ClientEvent, ClientEventKind, ClientId, ClientNo, Day, History, KeyId,
-    Kind, Month, Offer, Portfolio, Product, ProductId, ProductNo, Slot,
+    Kind, Month, Objective, ObjectiveId, Offer, Portfolio, Product, ProductId, ProductNo, Slot,
 };
 use crate::matrix::{Cell, Purchase, PurchaseLog, TicketMatrix, Window};
 
@@ -57,8 +57,9 @@ pub struct Book {
     pub(super) api_keys: OrdMap<KeyId, Arc<ApiKey>>,
     /// Offers that were shown or have an outcome.
     pub(super) offers: OrdMap<OfferKey, Arc<Offer>>,
+    pub(super) objectives: OrdMap<ObjectiveId, Arc<Objective>>,
     pub(super) sequence: u64,
-    /// The last write that anything but logs of showings and keys depends on.
+    /// The last write that anything but logs of showings, keys and objectives depends on.
     pub(super) facts_sequence: u64,
     window: Option<Window>,
     matrix: TicketMatrix,
@@ -77,6 +78,7 @@ impl Book {
             figures: Figures::default(),
             api_keys: OrdMap::new(),
             offers: OrdMap::new(),
+            objectives: OrdMap::new(),
             sequence: 0,
             facts_sequence: 0,
             window: None,
@@ -114,8 +116,8 @@ impl Book {
         self.sequence
     }
 
-    /// The write counter of the last write that a score or an offer may depend on: showings and keys
-    /// leave it as it is.
+    /// The write counter of the last write that a score or an offer may depend on: showings, keys and
+    /// objectives leave it as it is.
     pub fn facts_sequence(&self) -> u64 {
         self.facts_sequence
     }
@@ -131,6 +133,11 @@ impl Book {
         self.offers
             .range(first..)
             .take_while(move |((of, ..), _)| *of == client)
+    }
+
+    /// What is wanted of its clients, by name.
+    pub fn objectives(&self) -> &OrdMap<ObjectiveId, Arc<Objective>> {
+        &self.objectives
     }
 
     /// What it holds, in sums.

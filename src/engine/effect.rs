@@ -62,7 +62,9 @@ impl Tenant {
         };
         let segment = |client: ClientNo| {
             let record = book.clients().get(client.0)?;
-            let segment = insighted.as_ref().and_then(|all: &Arc<Insighted>| all.segment_of(client));
+            let segment = insighted
+                .as_ref()
+                .and_then(|all: &Arc<Insighted>| all.segment_of(client));
             segments.as_ref()?.value(record, segment)
         };
         let to = to.unwrap_or_else(today);

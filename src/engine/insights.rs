@@ -1,6 +1,7 @@
 //! What is known of the book itself, kept up to date beside the offers.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use rayon::prelude::*;
@@ -14,10 +15,15 @@ use crate::domain::{
     Attribute, Client, ClientEventKind, ClientNo, Day, Month, Product, ProductNo, Share, Text,
 };
 use crate::insight::{
-    ChurnModel, Facts, Grouping, Insights, Lapse, LapseModel, Member, Segment, SegmentNo, Segmentation, Signal, Tally,
+    ChurnModel, Facts, Grouping, Insights, Lapse, LapseModel, Member, Segment, SegmentNo,
+    Segmentation, Signal, Tally,
 };
 use crate::recommend::Recipe;
 
+/// The background makes insights again no sooner than this many times as long as they last took …
+const REST: u32 = 10;
+/// … but at the latest after this, so that they are fresh within two seconds.
+const MOST_REST: Duration = Duration::from_secs(1);
 /// The attribute that may hold the end of a client's contract, as a date.
 const CONTRACT_END: &str = "contract_end";
 /// Pairs of client and product that lapses are learnt from at most, those of every so many-th client.
@@ -129,6 +135,8 @@ pub struct Insighted {
     pub insights: Insights,
     facts: Vec<Option<Facts>>,
     months: Option<(Month, Month)>,
+    made_at: Instant,
+    took: Duration,
 }
 
 impl Insighted {
@@ -177,6 +185,7 @@ impl Insighted {
         moment: Arc<Moment>,
         learn: Learn,
     ) -> Result<Self, EngineError> {
+        let began = Instant::now();
         let book = &moment.book;
         let recipe = recipe_of(book.portfolio())?;
         let months = book.months();
@@ -240,6 +249,8 @@ impl Insighted {
             insights,
             facts,
             months,
+            made_at: Instant::now(),
+            took: began.elapsed(),
         })
     }
 }
@@ -257,7 +268,10 @@ enum Learn {
 impl Book {
     /// What a name of the caller's tells clients apart by. Cost: see [`Grouping::named`].
     pub fn grouping(&self, name: &Text) -> Grouping {
-        Grouping::named(name, self.clients().from(0).map(|(_, client)| client.as_ref()))
+        Grouping::named(
+            name,
+            self.clients().from(0).map(|(_, client)| client.as_ref()),
+        )
     }
 }
 
@@ -339,21 +353,33 @@ impl Tenant {
         let cell = self.latest_insights();
         let moment = self.moment();
         let facts = moment.book.facts_sequence();
-        let known = cell.latest.load_full().is_some_and(|last| {
-            last.past.segments.is_some() && last.past.facts_sequence == facts
-        });
+        let known = cell
+            .latest
+            .load_full()
+            .is_some_and(|last| last.past.segments.is_some() && last.past.facts_sequence == facts);
         if known || is_small(&moment.book) {
             return Ok(());
         }
         let renewed = Insighted::of(None, &Changed::All, moment, Learn::All)?;
+        tracing::info!(
+            portfolio = %renewed.moment.book.portfolio().id,
+            sequence = renewed.moment.book.sequence(),
+            segments = renewed.segments().len(),
+            took_ms = renewed.took.as_millis() as u64,
+            "insights renewed"
+        );
         let _making = cell.making.lock().unwrap_or_else(PoisonError::into_inner);
         self.advance_insights(Some(&renewed))?;
         Ok(())
     }
 
-    /// Whether somebody asked for insights since the start.
-    pub(super) fn has_insights(&self) -> bool {
-        self.latest_insights().latest.load().is_some()
+    /// Whether insights there are may be made again by the background: every client takes its place anew,
+    /// which in a large book takes a share of a core from those who ask for offers.
+    pub(super) fn insights_are_due(&self) -> bool {
+        let last = self.latest_insights().latest.load();
+        let rested =
+            |last: &Arc<Insighted>| last.made_at.elapsed() >= (last.took * REST).min(MOST_REST);
+        last.as_ref().is_some_and(rested)
     }
 }
 

@@ -131,6 +131,11 @@ impl Ledger {
             Write::RecordEvents(events) => self.record_events(events, &mut changes)?,
             Write::RecordOutcomes(outcomes) => self.record_outcomes(outcomes, &mut changes)?,
             Write::LogShowings(showings) => self.log_showings(showings, &mut changes),
+            Write::SetObjective { aim, baseline } => {
+                self.set_objective(aim, *baseline, &mut changes)?
+            }
+            Write::DeleteObjective(id) => self.delete_objective(id, &mut changes)?,
+            Write::RecordActions(id, actions) => self.record_actions(id, actions, &mut changes)?,
             Write::CreateApiKey(key) => self.create_key(key, now_unix, &mut changes)?,
             Write::RevokeApiKey(id) => self.revoke_key(*id, &mut changes)?,
         };

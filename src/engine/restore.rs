@@ -52,6 +52,9 @@ pub(super) fn restore(loaded: LoadedPortfolio) -> Ledger {
     for (client, product, kind, offer) in loaded.offers {
         book.offers.insert((client, product, kind), offer);
     }
+    for objective in loaded.objectives {
+        book.objectives.insert(objective.aim.id.clone(), objective);
+    }
     Ledger::restore(
         loaded.no,
         book,

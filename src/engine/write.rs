@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    ApiKey, Client, ClientEvent, ClientId, Day, KeyId, Kind, Language, Period, Portfolio,
-    PortfolioId, Product, ProductId, ReportedOutcome, RequestId, SaleId, Showing, Text,
-    WindowMonths,
+    Action, Aim, ApiKey, Baseline, Client, ClientEvent, ClientId, Day, KeyId, Kind, Language,
+    ObjectiveId, Period, Portfolio, PortfolioId, Product, ProductId, ReportedOutcome, RequestId,
+    SaleId, Showing, Text, WindowMonths,
 };
 
 /// A sale by the caller's ids.
@@ -93,6 +93,20 @@ pub enum Write {
     RecordOutcomes(Vec<(OfferId, ReportedOutcome)>),
     /// Log which offers were shown. Those of clients and products that are gone by now are left out.
     LogShowings(Vec<(OfferId, Showing)>),
+    /// Set what is wanted of a group of clients, or change it; what is done towards it stays.
+    SetObjective {
+        /// What is wanted.
+        aim: Aim,
+        /// How things stand now; where the same was measured of the same clients already, the earlier
+        /// baseline stays. Not a part of what the caller asked for, so a repeat of the request may
+        /// bring another one and is still the same request.
+        #[serde(skip)]
+        baseline: Baseline,
+    },
+    /// Remove an objective with its actions.
+    DeleteObjective(ObjectiveId),
+    /// Note what is done towards an objective; no action twice.
+    RecordActions(ObjectiveId, Vec<Action>),
     /// Let somebody in.
     CreateApiKey(ApiKey),
     /// Let nobody in with this key any more.
@@ -104,7 +118,12 @@ impl Write {
     pub fn changes_facts(&self) -> bool {
         !matches!(
             self,
-            Self::LogShowings(_) | Self::CreateApiKey(_) | Self::RevokeApiKey(_)
+            Self::LogShowings(_)
+                | Self::CreateApiKey(_)
+                | Self::RevokeApiKey(_)
+                | Self::SetObjective { .. }
+                | Self::DeleteObjective(_)
+                | Self::RecordActions(..)
         )
     }
 }

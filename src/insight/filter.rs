@@ -91,8 +91,7 @@ impl ClientFilter {
             && (self.life_cycles.is_empty() || self.life_cycles.contains(&insight.life_cycle))
             && (self.tiers.is_empty() || self.tiers.contains(&insight.tier))
             && (self.segments.is_empty()
-                || (insight.facts.segment)
-                    .is_some_and(|segment| self.segments.contains(&segment)))
+                || (insight.facts.segment).is_some_and(|segment| self.segments.contains(&segment)))
             && (self.min_churn <= 0.0
                 || insight
                     .churn

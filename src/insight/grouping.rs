@@ -71,7 +71,9 @@ mod tests {
             id: ClientId::parse("c").unwrap(),
             name: text(""),
             owner: text("Ana"),
-            attributes: attributes.map(|(name, value)| (text(name), value)).collect(),
+            attributes: attributes
+                .map(|(name, value)| (text(name), value))
+                .collect(),
             excluded_products: BTreeSet::new(),
         }
     }

@@ -1,13 +1,15 @@
-//! What the book looks like: every client's state, place in its life, and value.
+//! What the book looks like: every client's state, place in its life, value and segment.
 //!
 //! Pure functions of sums that the engine keeps; no clock, no store, no wire. Every rule is a
-//! number of the recipe (`state.*`, `value.*`), and every answer can say which of them made it.
+//! number of the recipe (`state.*`, `value.*`, `segments.*`), and every answer can say which of them
+//! made it.
 
 mod churn;
 mod client;
 mod filter;
 mod grouping;
 mod lapse;
+mod progress;
 mod purchases;
 mod segments;
 mod state;
@@ -19,6 +21,7 @@ pub use client::{ClientInsight, Facts, Insights};
 pub use filter::{AttributeFilter, ClientFilter};
 pub use grouping::Grouping;
 pub use lapse::{Lapse, LapseModel};
+pub use progress::{Progress, Standing, Won, measured};
 pub use purchases::{Purchases, Tally, Year};
 pub use segments::{Feature, Mark, Member, Segment, SegmentNo, Segmentation};
 pub use state::{LifeCycle, Rhythm, State, usual_gap_days};

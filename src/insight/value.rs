@@ -34,7 +34,7 @@ pub struct Rfm {
 /// amount of 0 or less is C.
 pub(super) fn tiers(amounts: &[i64], recipe: &ValueRecipe) -> Vec<Tier> {
     let mut order: Vec<usize> = (0..amounts.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse(amounts[*at]));
+    order.sort_unstable_by_key(|at| (std::cmp::Reverse(amounts[*at]), *at));
     let sum = |amounts: &mut dyn Iterator<Item = i64>| -> i128 { amounts.map(i128::from).sum() };
     let total = sum(&mut amounts.iter().copied().filter(|amount| *amount > 0)) as f64;
     let mut tiers = vec![Tier::C; amounts.len()];
@@ -57,15 +57,18 @@ pub(super) fn tiers(amounts: &[i64], recipe: &ValueRecipe) -> Vec<Tier> {
 /// The fifth that each value lies in: 1 for the lowest, by how many are lower. Equal values have
 /// equal scores.
 pub(super) fn fifths(values: &[i64]) -> Vec<u8> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable();
-    values
-        .iter()
-        .map(|value| {
-            let lower = sorted.partition_point(|other| other < value);
-            1 + (5 * lower / sorted.len().max(1)) as u8
-        })
-        .collect()
+    let mut order: Vec<(i64, usize)> = values.iter().copied().zip(0..).collect();
+    order.sort_unstable();
+    let mut fifths = vec![0; values.len()];
+    let mut lower = 0;
+    for equal in order.chunk_by(|a, b| a.0 == b.0) {
+        let fifth = 1 + (5 * lower / values.len()) as u8;
+        for (_, at) in equal {
+            fifths[*at] = fifth;
+        }
+        lower += equal.len();
+    }
+    fifths
 }
 
 #[cfg(test)]

@@ -108,7 +108,10 @@ pub(super) fn client_filter(
 
 /// Why an id is no segment.
 fn no_such_segment(id: &str, segments: &Segmentation) -> String {
-    let ids = segments.segments().iter().map(|segment| segment.id.as_str());
+    let ids = segments
+        .segments()
+        .iter()
+        .map(|segment| segment.id.as_str());
     let ids: Vec<&str> = ids.take(NAMED_SEGMENTS).collect();
     let id: String = id.chars().take(MAX_ID_BYTES).collect();
     match ids.is_empty() {

@@ -38,7 +38,8 @@ impl InsightService for Api {
             let found = found(&insighted, &request.filter.unwrap_or_default())?;
             let book = &insighted.moment.book;
             let by = (!group_by.is_empty()).then(|| book.grouping(&group_by));
-            let summed = Summed::of(&insighted, tenant.scored_already()?.as_deref());
+            let scored = tenant.scored_already()?;
+            let summed = Summed::of(&insighted, scored.as_deref());
             Ok(v1::GetPortfolioSummaryResponse {
                 currency: book.portfolio().currency.to_string(),
                 as_of_date: insighted.insights.as_of.to_string(),
@@ -119,6 +120,34 @@ impl InsightService for Api {
         request: Request<v1::ListSegmentsRequest>,
     ) -> Result<Response<v1::ListSegmentsResponse>, Status> {
         self.segments(request).await
+    }
+
+    async fn set_objective(
+        &self,
+        request: Request<v1::SetObjectiveRequest>,
+    ) -> Result<Response<v1::SetObjectiveResponse>, Status> {
+        self.set_aim(request).await
+    }
+
+    async fn record_actions(
+        &self,
+        request: Request<v1::RecordActionsRequest>,
+    ) -> Result<Response<v1::RecordActionsResponse>, Status> {
+        self.act(request).await
+    }
+
+    async fn list_objectives(
+        &self,
+        request: Request<v1::ListObjectivesRequest>,
+    ) -> Result<Response<v1::ListObjectivesResponse>, Status> {
+        self.objectives(request).await
+    }
+
+    async fn delete_objective(
+        &self,
+        request: Request<v1::DeleteObjectiveRequest>,
+    ) -> Result<Response<v1::DeleteObjectiveResponse>, Status> {
+        self.forget_aim(request).await
     }
 }
 
@@ -203,7 +232,10 @@ impl<'a> Summed<'a> {
             }
             if let Some(by) = by {
                 let value = by.value(client, segment);
-                add(Attribute, value.map_or(String::new(), |value| value.to_string()));
+                add(
+                    Attribute,
+                    value.map_or(String::new(), |value| value.to_string()),
+                );
             }
         }
         let mut groups: Vec<_> = groups.into_iter().collect();

@@ -18,6 +18,7 @@ mod insights;
 mod keys;
 mod limits;
 mod model;
+mod objectives;
 mod opportunities;
 mod outcomes;
 mod portfolios;

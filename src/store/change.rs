@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    ApiKey, Block, BlockChange, BucketKey, Client, ClientEvent, ClientNo, Day, KeyId, Kind, Offer,
-    Portfolio, PortfolioNo, Product, ProductNo, RequestId, SaleId,
+    ApiKey, Block, BlockChange, BucketKey, Client, ClientEvent, ClientNo, Day, KeyId, Kind,
+    Objective, ObjectiveId, Offer, Portfolio, PortfolioNo, Product, ProductNo, RequestId, SaleId,
 };
 
 macro_rules! hash {
@@ -43,6 +43,10 @@ hash!(
 hash!(
     /// A request id, as 128 bits of its keyed hash.
     RequestHash of RequestId as "carteira 2026 request id v1"
+);
+hash!(
+    /// An objective's id, as 128 bits of its keyed hash.
+    ObjectiveHash of ObjectiveId as "carteira 2026 objective id v1"
 );
 
 /// What the ledger keeps of a sale that has an id: enough to take it back or replace it.
@@ -109,6 +113,10 @@ pub enum Change {
     PutOffer(ClientNo, ProductNo, Kind, Arc<Offer>),
     /// Removes an offer.
     DropOffer(ClientNo, ProductNo, Kind),
+    /// Adds or replaces an objective with its actions.
+    PutObjective(Arc<Objective>),
+    /// Removes an objective.
+    DropObjective(ObjectiveHash),
 }
 
 impl Change {

@@ -5,7 +5,7 @@ use crate::domain::{
     BucketKey, ClientNo, KeyId, Kind as OfferKind, Month, PortfolioNo, ProductNo, Slot,
 };
 
-use super::change::{RequestHash, SaleHash};
+use super::change::{ObjectiveHash, RequestHash, SaleHash};
 
 /// The number that no portfolio gets: the store's own meta record stands there, after all others.
 pub(crate) const STORE: PortfolioNo = PortfolioNo(u32::MAX);
@@ -34,10 +34,12 @@ pub(crate) enum Kind {
     ApiKey = 8,
     /// An offer with its past.
     Offer = 9,
+    /// An objective with its actions.
+    Objective = 10,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Meta,
         Self::Portfolio,
         Self::Client,
@@ -48,6 +50,7 @@ impl Kind {
         Self::Answer,
         Self::ApiKey,
         Self::Offer,
+        Self::Objective,
     ];
 
     fn of(byte: u8) -> Option<Self> {
@@ -67,6 +70,7 @@ impl Kind {
             Self::Answer => "request answer",
             Self::ApiKey => "API key",
             Self::Offer => "offer",
+            Self::Objective => "objective",
         }
     }
 }
@@ -183,6 +187,13 @@ pub(crate) fn offer(
     key
 }
 
+/// The start of the keys of an objective.
+pub(crate) fn objective(portfolio: PortfolioNo, id: ObjectiveHash) -> Vec<u8> {
+    let mut key = prefix(portfolio, Kind::Objective);
+    key.extend(id.0);
+    key
+}
+
 /// What a key names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
@@ -215,6 +226,8 @@ pub(crate) enum Name {
         kind: OfferKind,
         chunk: u8,
     },
+    /// A chunk of an objective.
+    Objective { id: ObjectiveHash, chunk: u8 },
 }
 
 impl Name {
@@ -228,7 +241,8 @@ impl Name {
             | Self::Event { chunk, .. }
             | Self::Answer { chunk, .. }
             | Self::ApiKey { chunk, .. }
-            | Self::Offer { chunk, .. } => Some(chunk),
+            | Self::Offer { chunk, .. }
+            | Self::Objective { chunk, .. } => Some(chunk),
         }
     }
 }
@@ -304,6 +318,13 @@ pub(crate) fn parse(key: &[u8]) -> Option<(PortfolioNo, Kind, Name)> {
                 client: ClientNo(client),
                 product: ProductNo(product),
                 kind: OfferKind::of_number(*kind)?,
+                chunk: only(rest)?,
+            }
+        }
+        Kind::Objective => {
+            let (id, rest) = rest.split_first_chunk::<16>()?;
+            Name::Objective {
+                id: ObjectiveHash(*id),
                 chunk: only(rest)?,
             }
         }
@@ -414,6 +435,13 @@ mod tests {
                     client: ClientNo(1),
                     product: ProductNo(2),
                     kind: OfferKind::CrossSell,
+                    chunk: 3,
+                },
+            ),
+            (
+                chunked(objective(no, ObjectiveHash([6; 16]))),
+                Name::Objective {
+                    id: ObjectiveHash([6; 16]),
                     chunk: 3,
                 },
             ),

@@ -13,8 +13,8 @@ use super::ledger;
 use super::records::{self, AnswerRecord, PortfolioMeta, StoreMeta};
 use super::value::{Assembler, unseal};
 use crate::domain::{
-    ApiKey, Block, Client, ClientEvent, ClientNo, History, Kind, Offer, Portfolio, PortfolioNo,
-    Product, ProductNo,
+    ApiKey, Block, Client, ClientEvent, ClientNo, History, Kind, Objective, Offer, Portfolio,
+    PortfolioNo, Product, ProductNo,
 };
 
 /// Everything that a folder holds.
@@ -49,6 +49,8 @@ pub struct LoadedPortfolio {
     pub api_keys: Vec<Arc<ApiKey>>,
     /// Offers with their past.
     pub offers: Vec<(ClientNo, ProductNo, Kind, Arc<Offer>)>,
+    /// Objectives with their actions.
+    pub objectives: Vec<Arc<Objective>>,
     /// The number that the next new client gets.
     pub next_client: ClientNo,
     /// The number that the next new product gets.
@@ -110,6 +112,7 @@ struct Open {
     answers: Vec<(RequestHash, Answer)>,
     api_keys: Vec<Arc<ApiKey>>,
     offers: Vec<(ClientNo, ProductNo, Kind, Arc<Offer>)>,
+    objectives: Vec<Arc<Objective>>,
     /// The last hash of the ledger block before.
     last_sale: Option<SaleHash>,
     /// The highest numbers in the ledger.
@@ -207,6 +210,7 @@ impl Open {
             answers: Vec::new(),
             api_keys: Vec::new(),
             offers: Vec::new(),
+            objectives: Vec::new(),
             last_sale: None,
             sale_clients: None,
             sale_products: None,
@@ -280,6 +284,10 @@ impl Open {
             } => {
                 let offer = Arc::new(records::decode("offer", record)?);
                 self.offers.push((client, product, kind, offer));
+            }
+            Name::Objective { .. } => {
+                self.objectives
+                    .push(Arc::new(records::decode("objective", record)?));
             }
             Name::Answer { request, .. } => {
                 let answer: AnswerRecord = records::decode("request answer", record)?;
@@ -372,6 +380,7 @@ impl Open {
             answers: self.answers,
             api_keys: self.api_keys,
             offers: self.offers,
+            objectives: self.objectives,
             next_client: ClientNo(meta.next_client),
             next_product: ProductNo(meta.next_product),
             portfolio,

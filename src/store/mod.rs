@@ -34,7 +34,7 @@ mod watched;
 mod watermark;
 
 pub use backup::{Progress, backup};
-pub use change::{Answer, Applied, Change, RequestHash, SaleEntry, SaleHash, Unit};
+pub use change::{Answer, Applied, Change, ObjectiveHash, RequestHash, SaleEntry, SaleHash, Unit};
 pub use checkpoint::newest_checkpoint;
 pub use commit::Store;
 pub use compact::compact;

@@ -68,8 +68,10 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Attribute, Client, ClientId, Day, MAX_OUTCOMES, MAX_SHOWINGS, MAX_TEXT_BYTES, Offer,
-        Outcome, Portfolio, Product, ProductId, ReportedOutcome, Showing, Text,
+        Action, ActionId, ActionState, Aim, Attribute, Baseline, Client, ClientGroup, ClientId,
+        Day, MAX_ACTIONS, MAX_ID_BYTES, MAX_OUTCOMES, MAX_SHOWINGS, MAX_TEXT_BYTES, Measure,
+        Measured, Objective, ObjectiveId, Offer, Outcome, Portfolio, Product, ProductId,
+        ReportedOutcome, Showing, Text,
     };
     use proptest::prelude::*;
 
@@ -114,6 +116,7 @@ mod tests {
             let _ = decode::<PortfolioMeta>("meta record", &bytes);
             let _ = decode::<AnswerRecord>("request answer", &bytes);
             let _ = decode::<Offer>("offer", &bytes);
+            let _ = decode::<Objective>("objective", &bytes);
         }
     }
 
@@ -148,5 +151,45 @@ mod tests {
             bytes.len()
         );
         assert_eq!(decode::<Offer>("offer", &bytes).unwrap(), offer);
+    }
+
+    #[test]
+    fn the_largest_objective_fits_a_record() {
+        let text = || Text::parse(&"x".repeat(MAX_TEXT_BYTES)).unwrap();
+        let day = Day::parse("2199-12-31").unwrap();
+        let aim = Aim {
+            id: ObjectiveId::parse(&"o".repeat(MAX_ID_BYTES)).unwrap(),
+            title: text(),
+            group: ClientGroup {
+                by: text(),
+                value: text(),
+            },
+            measure: Measure::WonTickets,
+            target: Measured::Minor(i64::MIN),
+            due: day,
+        };
+        let baseline = Baseline {
+            day,
+            value: Measured::Minor(i64::MIN),
+            clients: u64::MAX,
+        };
+        let mut objective = Objective::new(aim, baseline);
+        for at in 0..MAX_ACTIONS {
+            let action = Action {
+                id: ActionId::parse(&format!("{at:0>MAX_ID_BYTES$}")).unwrap(),
+                day,
+                text: text(),
+                owner: text(),
+                state: ActionState::Dropped,
+            };
+            assert_eq!(objective.act(action), Ok(true));
+        }
+        let bytes = encode(&objective).unwrap();
+        assert!(
+            crate::store::value::chunks(&bytes).is_some(),
+            "{}",
+            bytes.len()
+        );
+        assert_eq!(decode::<Objective>("objective", &bytes).unwrap(), objective);
     }
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::change::{Change, SaleEntry, SaleHash};
+use super::change::{Change, ObjectiveHash, SaleEntry, SaleHash};
 use super::disk::{Batch, Disk, Record};
 use super::error::{Code, Fault, StoreError};
 use super::keys::{self, Kind};
@@ -125,6 +125,12 @@ impl<'a> Stage<'a> {
             Change::DropOffer(client, product, kind) => {
                 self.drop_all(&keys::offer(no, *client, *product, *kind))
             }
+            Change::PutObjective(objective) => {
+                let id = ObjectiveHash::of(&objective.aim.id);
+                let key = keys::objective(no, id);
+                self.put(unit, Kind::Objective, &key, objective.as_ref())
+            }
+            Change::DropObjective(id) => self.drop_all(&keys::objective(no, *id)),
         }
     }
 

@@ -14,8 +14,9 @@ use super::open::{adopt, write_first};
 use super::watermark::Watermark;
 use super::*;
 use crate::domain::{
-    Block, Bucket, BucketChange, Client, ClientEvent, ClientEventKind, ClientId, ClientNo,
-    Currency, Day, History, Language, Month, Period, Portfolio, PortfolioId, PortfolioNo, Product,
+    Action, ActionId, ActionState, Aim, Baseline, Block, Bucket, BucketChange, Client, ClientEvent,
+    ClientEventKind, ClientGroup, ClientId, ClientNo, Currency, Day, History, Language, Measure,
+    Measured, Month, Objective, ObjectiveId, Period, Portfolio, PortfolioId, PortfolioNo, Product,
     ProductId, ProductNo, RequestId, SaleId, Slot, Text, WindowMonths,
 };
 
@@ -90,6 +91,35 @@ fn entry(client: u32, amount_minor: i64) -> SaleEntry {
     }
 }
 
+fn objective_id(no: u32) -> ObjectiveId {
+    ObjectiveId::parse(&format!("objective {no}")).unwrap()
+}
+
+/// An objective of so many actions.
+fn objective(no: u32, actions: u32) -> Arc<Objective> {
+    let day = Day::from_epoch_days(20_000);
+    let aim = Aim {
+        id: objective_id(no),
+        title: text("mais queijo"),
+        group: ClientGroup::default(),
+        measure: Measure::ActiveClients,
+        target: Measured::Number(7.0),
+        due: day,
+    };
+    let mut objective = Objective::new(aim, Baseline::default());
+    for at in 0..actions {
+        let action = Action {
+            id: ActionId::parse(&format!("{at}")).unwrap(),
+            day,
+            text: text(&"visitar ".repeat(20)),
+            owner: text(""),
+            state: ActionState::Planned,
+        };
+        objective.act(action).unwrap();
+    }
+    Arc::new(objective)
+}
+
 /// What somebody wants to write; the model says what comes of it.
 #[derive(Debug, Clone)]
 enum Wish {
@@ -103,6 +133,8 @@ enum Wish {
     DropSale(u32),
     Answer(u32, usize),
     DropAnswer(u32),
+    Objective(u32, u32),
+    DropObjective(u32),
     Nothing,
 }
 
@@ -121,6 +153,8 @@ fn wishes() -> impl Strategy<Value = Wish> {
         2 => (0..150u32).prop_map(Wish::DropSale),
         2 => (0..5u32, 0..3_000usize).prop_map(|(no, size)| Wish::Answer(no, size)),
         1 => (0..5u32).prop_map(Wish::DropAnswer),
+        2 => (0..4u32, 0..20u32).prop_map(|(no, actions)| Wish::Objective(no, actions)),
+        1 => (0..4u32).prop_map(Wish::DropObjective),
         1 => Just(Wish::Nothing),
     ]
 }
@@ -135,6 +169,7 @@ struct Model {
     events: BTreeMap<(ClientNo, u32), Arc<ClientEvent>>,
     sales: BTreeMap<SaleHash, SaleEntry>,
     answers: BTreeMap<RequestHash, Answer>,
+    objectives: BTreeMap<ObjectiveId, Arc<Objective>>,
 }
 
 #[derive(Debug, Default)]
@@ -247,6 +282,16 @@ impl World {
                 model.answers.remove(&request_hash(*request));
                 changes.push(Change::DropAnswer(request_hash(*request)));
             }
+            Wish::Objective(no, actions) => {
+                let record = objective(*no, *actions);
+                model.objectives.insert(objective_id(*no), record.clone());
+                changes.push(Change::PutObjective(record));
+            }
+            Wish::DropObjective(no) => {
+                model.objectives.remove(&objective_id(*no));
+                let hash = ObjectiveHash::of(&objective_id(*no));
+                changes.push(Change::DropObjective(hash));
+            }
         }
         if self.live.is_none() {
             self.histories.clear();
@@ -281,6 +326,11 @@ impl World {
                     .flat_map(|no| store.sales_of(one.no, ClientNo(no)).unwrap())
                     .collect(),
                 answers: one.answers.iter().cloned().collect(),
+                objectives: one
+                    .objectives
+                    .iter()
+                    .map(|one| (one.aim.id.clone(), one.clone()))
+                    .collect(),
             };
             assert_eq!(&found, model);
             for sale in 0..150 {
@@ -356,6 +406,7 @@ proptest! {
             prop_assert_eq!(&a.clients, &b.clients);
             prop_assert_eq!(&a.histories, &b.histories);
             prop_assert_eq!(&a.answers, &b.answers);
+            prop_assert_eq!(&a.objectives, &b.objectives);
             prop_assert_eq!(a.sequence, b.sequence);
         }
         if whole.portfolios > 0 {

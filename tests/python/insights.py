@@ -207,8 +207,10 @@ log = open(f"{work.name}/serve.log", "w")
 server = subprocess.Popen([BINARY, "serve", "--data-dir", f"{work.name}/data", "--listen", f"127.0.0.1:{port}", "--free-floor-mib", "0"], stderr=log)
 
 
-def carteira(command, *more):
-    asked = [BINARY, command, "--endpoint", f"http://127.0.0.1:{port}", "--portfolio", BOOK, *more]
+def carteira(*command):
+    words = 2 if command[0] == "objectives" else 1
+    command, more = command[:words], command[words:]
+    asked = [BINARY, *command, "--endpoint", f"http://127.0.0.1:{port}", "--portfolio", BOOK, *more]
     return subprocess.run(asked, check=True, stdout=subprocess.PIPE, stderr=log, text=True).stdout
 
 
@@ -221,6 +223,7 @@ try:
         time.sleep(0.1)
     carteira("import", "--currency", "USD", *(f"--{name}={given(name)}" for name in ("clients", "products", "sales")))
 
+    wanted = {}
     listed = json.loads(carteira("insights", "--limit", "0", "--output", "json"))
     assert [row["client_id"] for row in listed] == sorted(ids, key=lambda client: -worth(expected[client])), "order by value"
     text = lambda day: day.isoformat() if day else ""
@@ -252,6 +255,8 @@ try:
     print(f"ok: {len(listed)} clients: state, life cycle, tier, rhythm, RFM and sums as worked out from the files")
 
     by = next((name for name in ("country", "region", "sector", "age") if name in attributes[ids[0]]), "")
+    by_id = {row["client_id"]: row for row in listed}
+    round_half = lambda amount, probability: math.floor(amount * (probability or 0) + 0.5)
     summary = json.loads(carteira("summary", "--output", "json", "--by", by))
     assert summary["as_of_date"] == as_of.isoformat()
     assert math.isclose(summary["rules"]["usual_gap_days"], usual)
@@ -266,7 +271,17 @@ try:
             year_purchases=sum(one["year_purchases"] for one in members),
             lifetime_value_minor=max(0, revenue // len(dated)) if dated else None)
 
+    segment_of = {row["client_id"]: row["segment_id"] for row in listed}
+    segments = json.loads(carteira("segments", "--output", "json"))
+    assert segments["is_learnt"] and {one["segment_id"] for one in segments["segments"]} | {""} >= set(segment_of.values())
+    assert segments["clients_without_segment"] == sum(not one for one in segment_of.values())
+
     want = {("all", ""): sums(expected.values())}
+    for one in segments["segments"]:
+        name = one["segment_id"]
+        want["segment", name] = sums(expected[client] for client in ids if segment_of[client] == name)
+        assert {figure: one[figure] for figure in want["segment", name]} == want["segment", name], one
+        assert one["at_risk_minor"] == sum(round_half(worth(expected[client]), row["churn_probability"]) for client, row in by_id.items() if segment_of[client] == name), one
     for group, figure in (("state", "state"), ("life_cycle", "life_cycle"), ("tier", "tier")):
         for value in {one[figure] for one in expected.values()}:
             want[group, value] = sums(one for one in expected.values() if one[figure] == value)
@@ -276,7 +291,7 @@ try:
     have = {(row["group"], row["value"]): {name: row[name] for name in want["all", ""]} for row in summary["sums"]}
     assert have == want, [(key, have.get(key), want.get(key)) for key in have.keys() | want.keys() if have.get(key) != want.get(key)][:5]
     ltv = want["all", ""]["lifetime_value_minor"]
-    print(f"ok: {len(have)} rows of the summary by state, life cycle, tier and {by or 'no attribute'}; LTV {ltv / 100:,.2f}")
+    print(f"ok: {len(have)} rows of the summary by state, life cycle, tier, segment and {by or 'no attribute'}; LTV {ltv / 100:,.2f}")
 
     # The pipeline follows the same filters.
     pipeline = json.loads(carteira("pipeline", "--limit", "0", "--output", "json"))
@@ -287,7 +302,58 @@ try:
             assert json.loads(carteira("pipeline", "--limit", "0", "--output", "json", *asked)) == sieved, asked
             chosen = json.loads(carteira("insights", "--limit", "0", "--output", "json", *asked))
             assert chosen == [row for row in listed if row[figure] == value], asked
-    print(f"ok: clients and {len(pipeline)} opportunities by state, life cycle and tier")
+    for one in segments["segments"]:
+        asked = ["--segment", one["segment_id"]]
+        sieved = [row for row in pipeline if segment_of[row["client_id"]] == one["segment_id"]]
+        assert json.loads(carteira("pipeline", "--limit", "0", "--output", "json", *asked)) == sieved, asked
+        chosen = json.loads(carteira("insights", "--limit", "0", "--output", "json", *asked))
+        assert chosen == [row for row in listed if row["segment_id"] == one["segment_id"]], asked
+    print(f"ok: clients and {len(pipeline)} opportunities by state, life cycle, tier and {len(segments['segments'])} segments")
+
+    # Objectives of every kind of group, measured as they are set.
+    value = next(row[by] for row in attributes.values() if by and row[by])
+    some = segments["segments"][0]["segment_id"]
+    groups = {
+        f"{by}={value}": [client for client in ids if attributes[client][by] == value],
+        f"segment={some}": [client for client in ids if segment_of[client] == some],
+        "": ids,
+    }
+    due = (as_of + datetime.timedelta(days=200)).isoformat()
+    mean = lambda figures: statistics.fmean(figures) if figures else None
+    for group, own in groups.items():
+        figures = [expected[client] for client in own]
+        risks = [one["churn"] for one in figures if one["churn"] is not None]
+        breadth = [one["year_products"] for one in figures if one["year_products"]]
+        for measure, now, target in (
+            ("year_revenue", sum(one["year_revenue"] for one in figures), "99999999.00"),
+            ("active_clients", sum(one["state"] in ("active", "renewal") for one in figures), "100000"),
+            ("products_per_client", mean(breadth), "500"),
+            ("churn", mean(risks), "0.001"),
+        ):
+            name = f"{group} {measure}"
+            carteira("objectives", "set", name, "--measure", measure, "--target", target, "--due", due, *(["--of", group] if group else []))
+            wanted[name] = (now, len(own))
+    objectives = {one["objective_id"]: one for one in json.loads(carteira("objectives", "list", "--output", "json"))}
+    assert objectives.keys() == wanted.keys()
+    for name, (now, clients) in wanted.items():
+        one = objectives[name]
+        assert one["baseline"] == one["present"] and math.isclose(one["present"], now, rel_tol=1e-6, abs_tol=1e-9), (one, now)
+        assert (one["clients"], one["baseline_date"], one["standing"]) == (clients, as_of.isoformat(), "just_set"), one
+    print(f"ok: {len(wanted)} objectives of {', '.join(group or 'all' for group in groups)} as worked out from the files")
+
+    # A sale ten days on: the objective of all is measured anew, at the pace of those ten days.
+    sale = pathlib.Path(work.name) / "one.csv"
+    day = as_of + datetime.timedelta(days=10)
+    buyer, product = sales[-1][0], sales[-1][1]
+    if day.month == as_of.month:
+        sale.write_text(f"client_id,product_id,date,amount\n{buyer},{product},{day.isoformat()},1000.00\n")
+        carteira("import", "--sales", str(sale))
+        one = next(one for one in json.loads(carteira("objectives", "list", "--output", "json")) if one["objective_id"] == " year_revenue")
+        before, now = wanted[" year_revenue"][0], wanted[" year_revenue"][0] + 100_000
+        assert (one["present"], one["as_of_date"]) == (now, day.isoformat()), one
+        assert one["expected_at_due"] == before + 100_000 * 20 and math.isclose(one["progress"], 100_000 / (9_999_999_900 - before)), one
+        assert one["standing"] == "behind" and math.isclose(one["time_share"], 0.05), one
+        print("ok: an objective follows a sale, with its pace")
 finally:
     server.terminate()
     server.wait()

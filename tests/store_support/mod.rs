@@ -1,5 +1,5 @@
-//! Numbered writes that can be recognised: write `n` puts client `n` with a history, an event and a
-//! named sale, all derived from `n`, as one unit.
+//! Numbered writes that can be recognised: write `n` puts client `n` with a history, an event, a named
+//! sale and an objective, all derived from `n`, as one unit.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 pub mod worker;
@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use carteira::domain::{
-    Bucket, BucketChange, Client, ClientEvent, ClientEventKind, ClientId, ClientNo, Currency, Day,
-    History, Language, Month, Period, Portfolio, PortfolioId, PortfolioNo, Product, ProductId,
-    ProductNo, SaleId, Slot, Text, WindowMonths,
+    Action, ActionId, ActionState, Aim, Baseline, Bucket, BucketChange, Client, ClientEvent,
+    ClientEventKind, ClientGroup, ClientId, ClientNo, Currency, Day, History, Language, Measure,
+    Measured, Month, Objective, ObjectiveId, Period, Portfolio, PortfolioId, PortfolioNo, Product,
+    ProductId, ProductNo, SaleId, Slot, Text, WindowMonths,
 };
 use carteira::store::{Change, Loaded, SaleEntry, SaleHash, Store, Unit};
 
@@ -108,6 +109,31 @@ pub fn sale(n: u32) -> SaleEntry {
     }
 }
 
+/// An objective whose record takes one chunk or several.
+pub fn objective(n: u32) -> Objective {
+    let day = Day::from_epoch_days(20_000);
+    let aim = Aim {
+        id: ObjectiveId::parse(&format!("objective {n}")).unwrap(),
+        title: text(""),
+        group: ClientGroup::default(),
+        measure: Measure::Tickets,
+        target: Measured::Minor(i64::from(n)),
+        due: day,
+    };
+    let mut objective = Objective::new(aim, Baseline::default());
+    for at in 0..n % 12 {
+        let action = Action {
+            id: ActionId::parse(&format!("action {at}")).unwrap(),
+            day,
+            text: text(&"call ".repeat(40)),
+            owner: text(""),
+            state: ActionState::Planned,
+        };
+        objective.act(action).unwrap();
+    }
+    objective
+}
+
 /// How many buckets write `n` brings.
 pub fn months(n: u32) -> i32 {
     (n % 150) as i32
@@ -120,6 +146,7 @@ pub fn unit(n: u32) -> Unit {
         Change::PutClient(no, Arc::new(client(n))),
         Change::PutEvent(no, 0, Arc::new(event(n))),
         Change::PutSale(sale_hash(n), sale(n)),
+        Change::PutObjective(Arc::new(objective(n))),
     ];
     let history = history(n, months(n));
     let blocks = history.blocks().iter().cloned();
@@ -137,6 +164,11 @@ pub fn whole_writes(store: &Store, loaded: &Loaded) -> Result<u32, String> {
         return Ok(0);
     };
     let count = book.clients.len() as u32;
+    let objectives: BTreeMap<_, _> = book
+        .objectives
+        .iter()
+        .map(|one| (&one.aim.id, one))
+        .collect();
     let histories: BTreeMap<_, _> = book.histories.iter().map(|(no, all)| (*no, all)).collect();
     for n in 0..count {
         let no = ClientNo(n);
@@ -145,6 +177,9 @@ pub fn whole_writes(store: &Store, loaded: &Loaded) -> Result<u32, String> {
         let there = book.clients[at].0 == no
             && *book.clients[at].1 == client(n)
             && book.events.get(at) == Some(&(no, 0, Arc::new(event(n))))
+            && objectives
+                .get(&objective(n).aim.id)
+                .is_some_and(|there| ***there == objective(n))
             && kept
                 .unwrap_or_default()
                 .iter()
@@ -159,7 +194,8 @@ pub fn whole_writes(store: &Store, loaded: &Loaded) -> Result<u32, String> {
     }
     let wanted = (u64::from(count) + 1, PRODUCTS as usize, count);
     let found = (book.sequence, book.products.len(), book.next_client.0);
-    if found != wanted || book.events.len() != book.clients.len() {
+    let each = [book.events.len(), book.objectives.len()];
+    if found != wanted || each != [book.clients.len(); 2] {
         return Err(format!("found {found:?}, wanted {wanted:?}"));
     }
     Ok(count)

@@ -39,7 +39,7 @@ pub struct Mark {
 /// One segment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
-    /// Its name, made of what sets it apart: `Dairy+/size-` buys more dairy than others, and less in
+    /// Its name, made of what sets it apart: `Dairy+,size-` buys more dairy than others, and less in
     /// all.
     pub id: Text,
     /// Clients that it was learnt from.
@@ -161,11 +161,7 @@ fn points(features: &Features, members: &[Member<'_>]) -> Points {
 }
 
 /// Segments of these centres, with what sets each apart.
-fn described(
-    features: &Features,
-    learnt: &[Member<'_>],
-    centres: Vec<Vec<f64>>,
-) -> Vec<Segment> {
+fn described(features: &Features, learnt: &[Member<'_>], centres: Vec<Vec<f64>>) -> Vec<Segment> {
     let names = features.names();
     let width = names.len();
     // The last is of all.
@@ -225,17 +221,21 @@ fn name(segments: &mut [Segment]) {
     for at in 0..segments.len() {
         let (before, rest) = segments.split_at_mut(at);
         let taken = |id: &Text| before.iter().any(|segment| segment.id == *id);
-        let telling: Vec<&Mark> = rest[0].marks.iter().filter(|mark| is_telling(mark)).collect();
+        let telling: Vec<&Mark> = rest[0]
+            .marks
+            .iter()
+            .filter(|mark| is_telling(mark))
+            .collect();
         let of = |count: usize| {
             let mut marks = telling[..count.min(telling.len())].to_vec();
             marks.sort_by(|a, b| a.feature.cmp(&b.feature));
             let words: Vec<String> = marks.into_iter().map(word).collect();
-            words.join("/")
+            words.join(",")
         };
         let named = (NAMED_BY..=telling.len())
             .filter_map(|count| Text::parse(&of(count)).ok())
             .find(|id| !id.is_empty() && !taken(id));
-        let numbered = || Text::parse(&format!("{}/{}", of(NAMED_BY), at + 1)).unwrap_or_default();
+        let numbered = || Text::parse(&format!("{},{}", of(NAMED_BY), at + 1)).unwrap_or_default();
         rest[0].id = named.unwrap_or_else(numbered);
     }
 }
@@ -372,7 +372,10 @@ mod tests {
                 let cells = vec![cell(kind, scale), cell((kind + 1) % 4, scale / 4.0)];
                 let value = Text::parse(&format!("{}{kind}", &long[..240])).unwrap();
                 let attributes = match at as usize % known {
-                    0 => BTreeMap::from([(Text::parse(&long[..240]).unwrap(), Attribute::Text(value))]),
+                    0 => BTreeMap::from([(
+                        Text::parse(&long[..240]).unwrap(),
+                        Attribute::Text(value),
+                    )]),
                     _ => BTreeMap::new(),
                 };
                 (cells, attributes)
@@ -395,7 +398,12 @@ mod tests {
         assert!(found.segments().len() >= recipe.least);
         for (at, segment) in (0..).zip(found.segments()) {
             assert!(!segment.id.is_empty());
-            assert_eq!(found.number(segment.id.as_str()), Some(at), "{}", segment.id);
+            assert_eq!(
+                found.number(segment.id.as_str()),
+                Some(at),
+                "{}",
+                segment.id
+            );
         }
     }
 
@@ -408,7 +416,12 @@ mod tests {
         assert_eq!(found.segments().len(), told.segments().len());
         for (at, (cells, _)) in untold.iter().enumerate().skip(3) {
             let (before, none) = (&untold[at % 3], BTreeMap::new());
-            let silent = |cells| found.of(Member { cells, attributes: &none });
+            let silent = |cells| {
+                found.of(Member {
+                    cells,
+                    attributes: &none,
+                })
+            };
             if cells[0].ticket == before.0[0].ticket {
                 assert_eq!(silent(cells), silent(&before.0), "client {at}");
             }
@@ -419,7 +432,11 @@ mod tests {
     fn a_book_of_a_few_kinds_has_no_fewer_segments_than_the_recipe_says() {
         let recipe = Recipe::standard().unwrap().segments;
         let found = learn(&three_kinds(1));
-        assert!(found.segments().len() >= recipe.least, "{:?}", found.silhouettes);
+        assert!(
+            found.segments().len() >= recipe.least,
+            "{:?}",
+            found.silhouettes
+        );
         assert_eq!(found.silhouettes[0].0, 2);
     }
 }

@@ -19,7 +19,7 @@ const OUTCOME: Need = Need::Role(Role::OutcomeOnly);
 const ADMIN: Need = Need::Role(Role::Admin);
 
 /// Every call by its path.
-const CALLS: [(&str, Need); 43] = [
+const CALLS: [(&str, Need); 47] = [
     ("/grpc.health.v1.Health/Check", Need::Nothing),
     ("/grpc.health.v1.Health/Watch", Need::Nothing),
     (
@@ -85,6 +85,10 @@ const CALLS: [(&str, Need); 43] = [
     ("/carteira.v1.InsightService/GetPortfolioSummary", READER),
     ("/carteira.v1.InsightService/ListClientInsights", READER),
     ("/carteira.v1.InsightService/ListSegments", READER),
+    ("/carteira.v1.InsightService/SetObjective", WRITER),
+    ("/carteira.v1.InsightService/RecordActions", WRITER),
+    ("/carteira.v1.InsightService/ListObjectives", READER),
+    ("/carteira.v1.InsightService/DeleteObjective", WRITER),
     ("/carteira.v1.ModelService/ListRecipes", Need::Nothing),
     ("/carteira.v1.ModelService/GetRecipe", READER),
     ("/carteira.v1.ModelService/SetRecipe", ADMIN),
