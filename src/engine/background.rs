@@ -88,9 +88,7 @@ fn note(waiting: &mut BTreeMap<usize, (Weak<Tenant>, Instant)>, tenant: Weak<Ten
 /// Works the offers of the clients that writes touched out again. The first offers of all are left to
 /// the renewal, or to whoever asks for them, and so are the first insights.
 fn bring_up_to_date(tenant: &Tenant) {
-    if tenant.insights_are_due()
-        && let Err(error) = tenant.insights()
-    {
+    if let Err(error) = tenant.refresh_insights() {
         tracing::warn!(%error, "insights could not be worked out");
     }
     if !tenant.has_scores() {

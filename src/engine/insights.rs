@@ -1,5 +1,6 @@
 //! What is known of the book itself, kept up to date beside the offers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -311,12 +312,19 @@ fn contract_end(book: &Book, client: ClientNo, record: &Client) -> Option<Day> {
 pub(super) struct LatestInsights {
     latest: ArcSwapOption<Insighted>,
     making: Mutex<()>,
+    /// Somebody asked since the background made the latest.
+    asked: AtomicBool,
 }
 
 impl Tenant {
     /// Every client of the portfolio in its place, of this moment. What the whole book teaches is learnt
     /// anew in a small one, and in a large one by [`Tenant::renew_insights`].
     pub fn insights(&self) -> Result<Arc<Insighted>, EngineError> {
+        self.latest_insights().asked.store(true, Ordering::Relaxed);
+        self.fresh_insights()
+    }
+
+    fn fresh_insights(&self) -> Result<Arc<Insighted>, EngineError> {
         let cell = self.latest_insights();
         let sequence = self.book().facts_sequence();
         let fresh = |last: &Arc<Insighted>| last.is_of(sequence);
@@ -373,13 +381,17 @@ impl Tenant {
         Ok(())
     }
 
-    /// Whether insights there are may be made again by the background: every client takes its place anew,
-    /// which in a large book takes a share of a core from those who ask for offers.
-    pub(super) fn insights_are_due(&self) -> bool {
-        let last = self.latest_insights().latest.load();
+    /// Makes insights of what was written meanwhile, so that who asks next need not wait: where somebody
+    /// asked since the last time, and not all the time, since every client takes its place anew.
+    pub(super) fn refresh_insights(&self) -> Result<(), EngineError> {
+        let cell = self.latest_insights();
         let rested =
             |last: &Arc<Insighted>| last.made_at.elapsed() >= (last.took * REST).min(MOST_REST);
-        last.as_ref().is_some_and(rested)
+        let due = cell.latest.load().as_ref().is_some_and(rested);
+        if due && cell.asked.swap(false, Ordering::Relaxed) {
+            self.fresh_insights()?;
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use super::{Book, EngineError, Insighted, Refusal};
 use crate::domain::{
     Action, Aim, Baseline, ClientGroup, ClientNo, Day, Measure, Measured, Objective, ObjectiveId,
-    Outcome, Text, Violation,
+    Outcome, Violation,
 };
 use crate::insight::{ClientInsight, Grouping, Progress, Won, measured};
 use crate::store::{Change, ObjectiveHash};
@@ -111,7 +111,7 @@ pub struct GroupMeasure {
 impl GroupMeasure {
     /// The same of a group of which nothing has happened yet.
     #[must_use]
-    pub fn from_nothing(self) -> Self {
+    pub fn starting_at_nothing(self) -> Self {
         Self {
             value: self.value.map(|value| value.with(0.0)),
             ..self
@@ -167,7 +167,7 @@ impl Insighted {
             };
             let record = book.clients().get(client.0);
             let value = record.and_then(|record| grouping.value(record, self.segment_of(client)));
-            value.unwrap_or_else(Text::default) == group.value
+            value.unwrap_or_default() == group.value
         };
         let clients: Vec<&ClientInsight> = self
             .insights

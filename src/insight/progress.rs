@@ -100,7 +100,8 @@ impl Progress {
         };
         let (from, to) = (baseline.value.get(), aim.target.get());
         // A target at the baseline is one to hold.
-        let downwards = to < from || (to == from && aim.measure.is_better_low());
+        let hold = from.total_cmp(&to).is_eq();
+        let downwards = to < from || (hold && aim.measure.is_better_low());
         let reached = |value: f64| if downwards { value <= to } else { value >= to };
         let running = (0.0 < passed && passed <= whole)
             .then(|| from + (present.get() - from) * whole / passed);
@@ -112,7 +113,7 @@ impl Progress {
             Some(_) => Standing::Behind,
         };
         Self {
-            share: match to == from {
+            share: match hold {
                 true => Some(f64::from(u8::from(reached(present.get())))),
                 false => Some((present.get() - from) / (to - from)),
             },

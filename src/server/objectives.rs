@@ -15,6 +15,9 @@ use crate::engine::{Insighted, Refusal, Write, today};
 use crate::insight::Standing;
 use crate::wire::v1;
 
+/// The most objectives of one answer: each takes a look at all clients.
+const MAX_PAGE: usize = 100;
+
 const MEASURES: [(Measure, v1::ObjectiveMeasure); 8] = [
     (Measure::YearRevenue, v1::ObjectiveMeasure::YearRevenue),
     (Measure::Tickets, v1::ObjectiveMeasure::Tickets),
@@ -62,7 +65,7 @@ impl Api {
                     let now = insighted.measure(&aim.group, aim.measure, today())?;
                     // What was won before it was set counts for nothing.
                     let now = match aim.measure.is_since_start() {
-                        true => now.from_nothing(),
+                        true => now.starting_at_nothing(),
                         false => now,
                     };
                     now.baseline(&aim)?
@@ -70,7 +73,7 @@ impl Api {
             };
             Ok(Write::SetObjective { aim, baseline })
         };
-        let write = self.compute.run(write).await?;
+        let write = self.compute.run(&caller, write).await?;
         let answer = self
             .gate
             .write(&caller, portfolio, request_id, write)
@@ -130,12 +133,12 @@ impl Api {
         let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
-        let size = form.size("page_size", request.page_size, 100, 1_000);
+        let size = form.size("page_size", request.page_size, MAX_PAGE, MAX_PAGE);
         let portfolio = form.finish(portfolio)?;
         let list = format!("objectives of {portfolio}");
         let from: Option<ObjectiveId> = token::decode(&list, &request.page_token)?;
         let tenant = self.gate.tenant(&caller, &portfolio)?;
-        let answer = self.compute.run(move || {
+        let answer = self.compute.run(&caller, move || {
             // Objectives are no facts of the book: they are taken from the newest one.
             let book = tenant.book();
             let insighted = tenant.insights()?;

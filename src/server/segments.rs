@@ -19,7 +19,7 @@ impl Api {
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
         let tenant = self.gate.tenant(&caller, &form.finish(portfolio)?)?;
-        let answer = self.compute.run(move || {
+        let answer = self.compute.run(&caller, move || {
             let insighted = tenant.insights()?;
             let rows = found(&insighted, &request.filter.unwrap_or_default())?;
             let scored = tenant.scored_already()?;

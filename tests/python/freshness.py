@@ -6,14 +6,14 @@ Needs numpy. Makes a book of dated sales over two years, some fifty tickets a cl
 are learnt and its model is fitted, and then tells, in one run:
 
 - how long clients, sums, segments and objectives take to show a write after it was acknowledged, the whole of it;
-- the throughput of RecommendForClient while ten writes a second go to this book, beside the same while they go to a book
-  of a few clients, in turns: the share that following the writes of the large book costs.
+- the throughput of RecommendForClient while ten writes a second go to the book and clients, sums and segments are asked for
+  every half second, beside the same while nobody asks for these, in turns: what keeping insights fresh costs.
 """
-import json, os, pathlib, socket, statistics, subprocess, sys, tempfile, threading, time
+import json, pathlib, socket, statistics, subprocess, sys, tempfile, threading, time
 
 import grpc
 import numpy as np
-from carteira.v1 import catalog_pb2, catalog_pb2_grpc, insight_pb2, insight_pb2_grpc, objective_pb2, portfolio_pb2, portfolio_pb2_grpc, recommendation_pb2, recommendation_pb2_grpc, ticket_pb2, ticket_pb2_grpc
+from carteira.v1 import insight_pb2, insight_pb2_grpc, objective_pb2, recommendation_pb2, recommendation_pb2_grpc, ticket_pb2, ticket_pb2_grpc
 
 BINARY = sys.argv[1]
 CLIENTS, PRODUCTS = (int(sys.argv[at]) if len(sys.argv) > at else most for at, most in ((2, 100_000), (3, 5_000)))
@@ -60,11 +60,6 @@ try:
     channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_receive_message_length", -1)])
     insight, tickets = insight_pb2_grpc.InsightServiceStub(channel), ticket_pb2_grpc.TicketServiceStub(channel)
     offers = recommendation_pb2_grpc.RecommendationServiceStub(channel)
-    portfolio_pb2_grpc.PortfolioServiceStub(channel).CreatePortfolio(portfolio_pb2.CreatePortfolioRequest(portfolio=portfolio_pb2.Portfolio(portfolio_id="small", currency="BRL")))
-    catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
-    catalog.BatchUpsertClients(catalog_pb2.BatchUpsertClientsRequest(portfolio_id="small", clients=[catalog_pb2.Client(client_id=f"c{at}") for at in range(5)]))
-    catalog.BatchUpsertProducts(catalog_pb2.BatchUpsertProductsRequest(portfolio_id="small", products=[catalog_pb2.Product(product_id="p0")]))
-
     began = time.monotonic()
     while not insight.ListSegments(insight_pb2.ListSegmentsRequest(portfolio_id="large")).is_learnt:
         time.sleep(0.5)
@@ -102,9 +97,9 @@ try:
     ask("c0")
     print(f"the first answer of RecommendForClient after {time.monotonic() - began:.0f} s more (the model's first fit)", flush=True)
 
-    def turn(book):
-        """Answers a second, and the median of one, while ten writes a second go to a book."""
-        ends, took, written = time.monotonic() + TURN_SECONDS, [], [0]
+    def turn(asked):
+        """Answers a second, and the median of one, while ten writes a second go to the book."""
+        ends, took, late, written = time.monotonic() + TURN_SECONDS, [], [], [0]
 
         def call(of):
             at = of
@@ -116,26 +111,36 @@ try:
 
         def writes():
             while time.monotonic() < ends:
-                write(book, f"c{written[0] % 5}")
+                write("large", f"c{written[0] % 5}")
                 written[0] += 1
                 time.sleep(0.1)
 
+        def look():
+            while time.monotonic() < ends:
+                for name in ("client", "sums", "segments"):
+                    start = time.monotonic()
+                    seen[name]("c1")
+                    late.append(time.monotonic() - start)
+                time.sleep(0.5)
+
         threads = [threading.Thread(target=call, args=(of,)) for of in range(CALLERS)] + [threading.Thread(target=writes)]
+        threads += [threading.Thread(target=look)] if asked else []
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return len(took) / TURN_SECONDS, statistics.median(took), written[0]
+        return len(took) / TURN_SECONDS, statistics.median(took), written[0], max(late, default=0)
 
-    turn("small"), turn("large")
-    rates = {"small": [], "large": []}
+    turn(False), turn(True)
+    rates = {False: [], True: []}
     for _ in range(TURNS):
-        for book in rates:
-            rate, median, written = turn(book)
-            rates[book].append(rate)
-            print(f"  writes to the {book} book ({written}): {rate:.1f} answers/s, median {median * 1e3:.1f} ms", flush=True)
-    rate = {book: statistics.median(of) for book, of in rates.items()}
-    print(f"RecommendForClient while the large book is written to: {rate['large'] / rate['small']:.3f} of its rate while a small one is")
+        for asked in rates:
+            rate, median, written, late = turn(asked)
+            rates[asked].append(rate)
+            told = f", insights within {late:.2f} s" if asked else ""
+            print(f"  {written} writes, insights {'' if asked else 'not '}asked for: {rate:.1f} answers/s, median {median * 1e3:.1f} ms{told}", flush=True)
+    rate = {asked: statistics.median(of) for asked, of in rates.items()}
+    print(f"RecommendForClient while insights are kept fresh: {rate[True] / rate[False]:.3f} of its rate without")
     with open(f"/proc/{server.pid}/status") as status:
         print(next(line.strip() for line in status if line.startswith("VmHWM")))
 finally:
