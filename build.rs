@@ -24,8 +24,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("carteira.binpb"), descriptors.encode_to_vec())?;
+    // A request is looked up by its name before it is decoded: `wire::weight`.
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
         .btree_map(".")
-        .compile_fds(descriptors)?;
+        .codec_path("crate::wire::codec::Weighed")
+        .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

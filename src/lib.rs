@@ -11,6 +11,8 @@
 pub mod cli;
 pub mod config;
 pub mod domain;
+#[doc(hidden)]
+pub mod doors;
 pub mod engine;
 pub mod evaluate;
 pub mod insight;

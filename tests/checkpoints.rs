@@ -14,11 +14,15 @@ use std::time::Duration;
 
 use carteira::wire::v1;
 use carteira::wire::v1::ticket_service_client::TicketServiceClient;
+use common::faults::{seed_of, tell, times_more};
 use common::{BINARY, Server, data_dir, figures, make_book, mix};
+use tokio::task::block_in_place;
 
 const BOOK: &str = "drill";
 const WRITERS: u64 = 4;
-const ROUNDS: u64 = 6;
+const ROUNDS: u64 = 20;
+/// Folders side by side, each with its share of the rounds.
+const LANES: u64 = 4;
 const KEPT: usize = 2;
 
 /// Sells for one minor unit at a time until the server is gone.
@@ -63,23 +67,11 @@ fn checkpoints(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn carteira(args: &[&str], paths: &[(&str, &Path)]) -> String {
-    let mut command = Command::new(BINARY);
-    command.args(args);
-    for (flag, path) in paths {
-        command.arg(flag).arg(path);
-    }
-    let ran = command.output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(ran.status.success(), "{args:?}: {said}");
-    String::from_utf8_lossy(&ran.stdout).into_owned()
+    common::carteira(args, paths).unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_checkpoint_restores_as_the_state_of_one_moment() {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
-    let seed = number("CARTEIRA_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    let rounds = ROUNDS * number("CARTEIRA_FAULTS").unwrap_or(1);
-    println!("CARTEIRA_SEED={seed}");
+/// One folder, checkpointed and killed; how many sales it had in the end.
+async fn drill(seed: u64, rounds: u64) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     let dir = data_dir(&folder);
     let server = Server::start(&dir);
@@ -87,7 +79,6 @@ async fn every_checkpoint_restores_as_the_state_of_one_moment() {
     let (_, founded) = figures(&server.channel().await, BOOK).await;
     server.kill();
     let acknowledged = Arc::new(AtomicU64::new(founded));
-    let mut restored = 0;
     for round in 0..rounds {
         let often = [("CARTEIRA_CHECKPOINT_EVERY", "20ms")];
         let server = Server::start_with(&dir, &often);
@@ -118,7 +109,7 @@ async fn every_checkpoint_restores_as_the_state_of_one_moment() {
         carteira(&["check"], &[("--data-dir", &elsewhere)]);
         let server = Server::start(&elsewhere);
         let (figures, sequence) = figures(&server.channel().await, BOOK).await;
-        server.terminate();
+        block_in_place(|| server.terminate());
         // A write is one sale of one minor unit, so the counter tells what the sums must be.
         assert!(sequence >= founded && sequence <= acknowledged.load(Ordering::SeqCst) + WRITERS);
         assert_eq!(figures.sales, sequence - founded, "round {round}");
@@ -127,20 +118,33 @@ async fn every_checkpoint_restores_as_the_state_of_one_moment() {
             sequence - founded,
             "round {round}"
         );
-        restored += 1;
+        std::fs::remove_dir_all(&elsewhere).unwrap();
     }
     let server = Server::start(&dir);
     let (figures, sequence) = figures(&server.channel().await, BOOK).await;
     assert!(sequence >= acknowledged.load(Ordering::SeqCst));
     assert_eq!(figures.sales, sequence - founded);
-    println!(
-        "{restored} checkpoints restored, {} sales, 0 lost",
-        figures.sales
-    );
-    server.terminate();
+    block_in_place(|| server.terminate());
+    figures.sales
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn every_checkpoint_restores_as_the_state_of_one_moment() {
+    let seed = seed_of("restore drills");
+    let rounds = ROUNDS * times_more();
+    let lanes: Vec<_> = (0..LANES)
+        .map(|lane| tokio::spawn(drill(seed * 10 + lane, rounds / LANES)))
+        .collect();
+    let mut sales = 0;
+    for lane in lanes {
+        sales += lane.await.unwrap();
+    }
+    tell(format_args!(
+        "{rounds} restore drills: each checkpoint is the state of one moment; {sales} sales, 0 lost"
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_damaged_folder_names_the_checkpoint_to_restore_and_compacting_drops_what_was_erased() {
     let folder = tempfile::tempdir().unwrap();
     let dir = data_dir(&folder);

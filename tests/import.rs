@@ -373,3 +373,73 @@ fn every_error_says_what_to_do_next() {
     let bare = book.server.endpoint.trim_start_matches("http://");
     book.run(0, &["portfolios", "--endpoint", bare]);
 }
+
+#[test]
+fn an_export_holds_no_formulas_and_comes_back_as_it_was() {
+    let book = Book::start();
+    // Dates and sums are of no interest: ids are what a spreadsheet would run.
+    let ids = [
+        "=HYPERLINK(1)",
+        "+1+1",
+        "-cmd|x",
+        "@SUM",
+        "'=quoted",
+        "''",
+        "-5",
+        "plain",
+    ];
+    let rows = |kind: &str| {
+        let rows = ids.iter().map(|id| format!("\"{id}{kind}\",n\n"));
+        format!("{kind}_id,name\n{}", rows.collect::<String>())
+    };
+    book.write("clients.csv", rows("client"));
+    book.write("products.csv", rows("product"));
+    let sales = ids
+        .iter()
+        .map(|id| format!("\"{id}client\",\"{id}product\",7.00\n"));
+    let sales = format!("client_id,product_id,amount\n{}", sales.collect::<String>());
+    book.write("sales.csv", sales);
+    book.import_all(0);
+    let first = book.tickets();
+    let cells = first
+        .lines()
+        .skip(1)
+        .flat_map(|line| line.split(',').take(2));
+    for cell in cells {
+        assert!(!cell.starts_with(['=', '+', '-', '@']), "{cell}");
+    }
+    assert!(first.contains("'=HYPERLINK(1)client") && first.contains("\nplainclient"));
+    // The same file into another book, its column of amounts by the name that an import reads.
+    book.write("back.csv", first.replace("ticket_minor", "amount"));
+    let header = first.lines().next().unwrap();
+    assert!(header.starts_with("client_id,product_id,ticket_minor"));
+    let ids_of = |kind: &str, at: usize| {
+        let rows = first
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').nth(at).unwrap());
+        format!("{kind}_id\n{}\n", rows.collect::<Vec<_>>().join("\n"))
+    };
+    book.write("clients.csv", ids_of("client", 0));
+    book.write("products.csv", ids_of("product", 1));
+    let other = ["import", "--portfolio", "other", "--currency", "JPY"];
+    let files = [
+        "--clients",
+        "clients.csv",
+        "--products",
+        "products.csv",
+        "--sales",
+        "back.csv",
+    ];
+    book.run(0, &[&other[..], &files].concat());
+    let again = book
+        .run(0, &["export", "tickets", "--portfolio", "other"])
+        .0;
+    let keys = |csv: &str| {
+        let rows = csv
+            .lines()
+            .map(|line| line.split(',').take(3).collect::<Vec<_>>().join(","));
+        rows.collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&again), keys(&first));
+}

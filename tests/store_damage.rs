@@ -4,15 +4,25 @@
 
 mod store_support;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use carteira::store::{Code, OpenOptions, Store, check};
-use store_support::{Dice, founding, times_more, unit, whole_writes};
+use store_support::{Dice, founding, tell, times_more, unit, whole_writes};
 
 const WRITES: u32 = 120;
-/// Random places in each file at which a bit is flipped, and at which it is cut.
+/// Random places in each file at which a bit is flipped, a sector zeroed, and at which it is cut.
 const PLACES: u64 = 12;
+const SECTOR_BYTES: u64 = 512;
+/// A folder is opened or refused within ten seconds, and what a full machine adds.
+const HUNG: Duration = Duration::from_secs(15);
+/// Folders that suffer side by side.
+const LANES: usize = 4;
+/// Damaged images at least.
+const LEAST: u64 = 400;
 
 /// What came of opening a folder.
 #[derive(Debug)]
@@ -86,7 +96,7 @@ fn folders(home: &Path) -> [PathBuf; 3] {
     [half, killed, closed]
 }
 
-type Damage = Box<dyn Fn(&Path)>;
+type Damage = Box<dyn Fn(&Path) + Send + Sync>;
 
 /// Every damage to the files of a folder, of which there is an older copy.
 fn damages(whole: &Path, half: &Path, dice: &mut Dice) -> Vec<(String, Damage)> {
@@ -107,6 +117,20 @@ fn damages(whole: &Path, half: &Path, dice: &mut Dice) -> Vec<(String, Damage)> 
                 Box::new(move |dir| {
                     let mut bytes = std::fs::read(dir.join(&file)).unwrap();
                     bytes[at as usize] ^= 1 << bit;
+                    std::fs::write(dir.join(&file), bytes).unwrap();
+                }),
+            ));
+        }
+        for _ in 0..PLACES * times_more() {
+            let sector = dice.below(length.div_ceil(SECTOR_BYTES));
+            let file = name.clone();
+            damages.push((
+                format!("{label}: sector {sector} of {length} bytes zeroed"),
+                Box::new(move |dir| {
+                    let mut bytes = std::fs::read(dir.join(&file)).unwrap();
+                    let from = (sector * SECTOR_BYTES) as usize;
+                    let to = bytes.len().min(from + SECTOR_BYTES as usize);
+                    bytes[from..to].fill(0);
                     std::fs::write(dir.join(&file), bytes).unwrap();
                 }),
             ));
@@ -189,40 +213,58 @@ fn damage_to_any_file_is_refused_with_a_code_or_loses_nothing() {
             printed(info);
         }
     }));
-    let mut dice = Dice::thrown();
+    let mut dice = Dice::thrown("damaged images");
     let home = tempfile::tempdir().unwrap();
     let [half, killed, closed] = folders(home.path());
+    let mut damaged = 0;
     for whole in [killed, closed] {
-        suffer(&whole, &half, &mut dice, &home.path().join("damaged"));
+        damaged += suffer(&whole, &half, &mut dice, &home.path().join("damaged"));
     }
+    tell(format_args!("{damaged} damaged images in all, 0 silent"));
+    assert!(damaged >= LEAST);
 }
 
-/// Opens a folder after each damage.
-fn suffer(whole: &Path, half: &Path, dice: &mut Dice, dir: &Path) {
+/// Opens a folder after each damage, some side by side. How many there were.
+fn suffer(whole: &Path, half: &Path, dice: &mut Dice, dir: &Path) -> u64 {
     let damages = damages(whole, half, dice);
-    let mut counts = std::collections::BTreeMap::new();
-    let mut lost = Vec::new();
-    for (label, damage) in &damages {
-        copy(whole, dir);
-        damage(dir);
-        let began = std::time::Instant::now();
-        let outcome = open(dir);
-        if began.elapsed() > Duration::from_secs(3) {
-            println!("{label}: took {:?}, {outcome:?}", began.elapsed());
+    let found = Mutex::new((BTreeMap::new(), Vec::new()));
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for lane in 0..LANES {
+            let (damages, found, next) = (&damages, &found, &next);
+            let dir = dir.with_extension(lane.to_string());
+            // A name, so that what it says of a failure is heard.
+            let thread = std::thread::Builder::new().name(format!("lane {lane}"));
+            let run = move || {
+                while let Some((label, damage)) = damages.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    copy(whole, &dir);
+                    damage(&dir);
+                    let began = Instant::now();
+                    let outcome = open(&dir);
+                    let took = began.elapsed();
+                    assert!(took < HUNG, "{label}: took {took:?}, {outcome:?}");
+                    let key = match &outcome {
+                        Outcome::Refused(code) => code.as_str(),
+                        Outcome::Whole => "whole",
+                        Outcome::Lost(_) => "lost",
+                    };
+                    let mut found = found.lock().unwrap();
+                    *found.0.entry(key).or_insert(0_u64) += 1;
+                    if let Outcome::Lost(what) = outcome {
+                        found.1.push(format!("{label}: {what}"));
+                    }
+                    drop(found);
+                    std::fs::remove_dir_all(&dir).unwrap();
+                }
+            };
+            thread.spawn_scoped(scope, run).unwrap();
         }
-        let key = match &outcome {
-            Outcome::Refused(code) => code.as_str(),
-            Outcome::Whole => "whole",
-            Outcome::Lost(_) => "lost",
-        };
-        *counts.entry(key).or_insert(0) += 1;
-        if let Outcome::Lost(what) = outcome {
-            lost.push(format!("{label}: {what}"));
-        }
-        std::fs::remove_dir_all(dir).unwrap();
-    }
-    println!("{} damages: {counts:?}", damages.len());
+    });
+    let (counts, lost) = found.into_inner().unwrap();
+    tell(format_args!("{} damaged images: {counts:?}", damages.len()));
     assert!(lost.is_empty(), "{lost:#?}");
+    damages.len() as u64
 }
 
 #[test]

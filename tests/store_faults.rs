@@ -5,15 +5,17 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
+#[path = "common/preload.rs"]
+mod preload;
 mod store_support;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use carteira::store::{OpenOptions, Store};
+use preload::library;
 use store_support::worker::{self, Told, Worker, acknowledge};
-use store_support::{founding, times_more, unit, whole_writes};
+use store_support::{founding, tell, times_more, unit, whole_writes};
 
 const WRITES: u32 = 6;
 const EIO: &str = "5";
@@ -60,24 +62,6 @@ fn a_worker_writes_a_few_and_ends() {
     eprintln!("ended");
 }
 
-/// Compiles the library that makes operations fail.
-fn library(within: &Path) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store_support/faulty_io.rs");
-    let library = within.join("libfaulty_io.so");
-    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let compiled = Command::new(compiler)
-        .args(["--edition", "2024", "--crate-type", "cdylib", "-O", "-o"])
-        .args([&library, &source])
-        .output()
-        .unwrap();
-    assert!(
-        compiled.status.success(),
-        "{}",
-        String::from_utf8_lossy(&compiled.stderr)
-    );
-    library
-}
-
 /// Runs a worker in which `many` operations from the `at`-th on fail.
 fn run(library: &Path, folder: &Path, at: u64, many: &str, errno: &str) -> Told {
     let worker = Worker::start_with(
@@ -97,7 +81,7 @@ fn run(library: &Path, folder: &Path, at: u64, many: &str, errno: &str) -> Told 
 /// Every operation fails once (or for good), each in a folder of its own, new or with writes in it.
 fn every_operation_fails(many: &str, errno: &str, founded: bool) {
     let tools = tempfile::tempdir().unwrap();
-    let library = library(tools.path());
+    let library = library("faulty_io", tools.path());
     let (mut hit, mut refused_to_open, mut acknowledged) = (0, 0, 0);
     for at in 1..NO_END {
         let folder = tempfile::tempdir().unwrap();
@@ -114,9 +98,9 @@ fn every_operation_fails(many: &str, errno: &str, founded: bool) {
         assert!(!said.contains("ACCEPTED"), "operation {at}: {said}");
         if !said.contains("fault ") {
             assert!(said.contains("ended"), "operation {at}: {said}");
-            println!(
-                "{hit} operations failed with error {errno}; {refused_to_open} while opening; {acknowledged} acknowledged, 0 lost"
-            );
+            tell(format_args!(
+                "{hit} operations failed with error {errno}, each once; {refused_to_open} while opening; {acknowledged} acknowledged, 0 lost, none accepted afterwards"
+            ));
             assert!(
                 hit > 20,
                 "too few operations were seen: is the library loaded?"

@@ -15,7 +15,7 @@ use std::time::Duration;
 use store_support::worker::{
     Worker, still_whole, write_plain_sled_until_killed, write_until_killed,
 };
-use store_support::{Dice, times_more};
+use store_support::{Dice, tell, times_more};
 
 const ROUNDS: u64 = 30;
 /// After so many rounds a new file system, so that founding a store is cut too.
@@ -117,7 +117,7 @@ fn one_cut(disk: &Mounted, test: &str, dice: &mut Dice) -> Option<u32> {
 }
 
 fn survive(kind: &'static str) {
-    let mut dice = Dice::thrown();
+    let mut dice = Dice::thrown(&format!("power cuts on {kind}"));
     let (mut total, mut acknowledged) = (0, 0);
     let mut disk = None;
     let folder = tempfile::tempdir().unwrap();
@@ -133,7 +133,9 @@ fn survive(kind: &'static str) {
             None => match Mounted::make(kind, folder.path()) {
                 Ok(made) => disk.insert(made),
                 Err(why) => {
-                    println!("SKIPPED, loudly: no power cuts on {kind}: {why}");
+                    tell(format_args!(
+                        "SKIPPED, loudly: no power cuts on {kind}: {why}"
+                    ));
                     return;
                 }
             },
@@ -143,7 +145,9 @@ fn survive(kind: &'static str) {
         acknowledged = still_whole(&disk.folder(), acknowledged, round);
     }
     total += acknowledged;
-    println!("{kind}: {rounds} power cuts, {total} acknowledged writes, 0 lost");
+    tell(format_args!(
+        "{rounds} power cuts on {kind}, {total} acknowledged writes, 0 lost"
+    ));
 }
 
 #[test]
@@ -159,14 +163,14 @@ fn an_acknowledged_write_survives_a_power_cut_on_xfs() {
 /// The negative control: the same cuts lose what sled alone calls flushed, so they do bite.
 #[test]
 fn plain_sled_without_a_sync_loses_what_it_flushed() {
-    let mut dice = Dice::thrown();
+    let mut dice = Dice::thrown("power cuts on plain sled");
     let folder = tempfile::tempdir().unwrap();
     let mut bad = 0;
     for _ in 0..CONTROL_ROUNDS {
         let disk = match Mounted::make("ext4", folder.path()) {
             Ok(made) => made,
             Err(why) => {
-                println!("SKIPPED, loudly: no negative control: {why}");
+                tell(format_args!("SKIPPED, loudly: no negative control: {why}"));
                 return;
             }
         };
@@ -179,6 +183,8 @@ fn plain_sled_without_a_sync_loses_what_it_flushed() {
         });
         bad += u64::from(there.unwrap_or(0) < acknowledged);
     }
-    println!("plain sled: {bad} of {CONTROL_ROUNDS} power cuts lost flushed writes");
+    tell(format_args!(
+        "plain sled, as it should: {bad} of {CONTROL_ROUNDS} power cuts lost flushed writes"
+    ));
     assert!(bad > 0, "the cuts do not bite: they prove nothing");
 }

@@ -2,13 +2,17 @@
 //! `cargo test --release --test store_speed -- --ignored --nocapture` (`TMPDIR` chooses the disk).
 #![allow(clippy::unwrap_used, clippy::too_many_lines)]
 
+#[path = "common/preload.rs"]
+mod preload;
 mod store_support;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use carteira::domain::ClientNo;
 use carteira::store::{Change, OpenOptions, Store, Unit, backup, check, compact};
+use store_support::worker::{self, Worker};
 use store_support::{BOOK, buckets, client, founding, history, sale, sale_hash, unit};
 
 const CLIENTS: u32 = 20_000;
@@ -138,4 +142,64 @@ fn how_fast_it_is() {
 /// A sale of one of the clients there are.
 fn entry(n: u32, clients: u32) -> carteira::store::SaleEntry {
     sale(n % clients)
+}
+
+/// Groups of writes of three sizes, and how many units a second of each; with it what two hashes take of that.
+#[test]
+fn a_worker_writes_and_tells_how_fast() {
+    let Some(folder) = worker::folder() else {
+        return;
+    };
+    let (mut store, _) = Store::open(Path::new(&folder), &OpenOptions::default()).unwrap();
+    store.apply(&[founding()]).unwrap();
+    let mut next = 0;
+    let mut told = String::new();
+    for (groups, size) in [(400, 1), (80, 16), (20, 256)] {
+        let began = Instant::now();
+        for _ in 0..groups {
+            let units: Vec<_> = (next..next + size).map(unit).collect();
+            store.apply(&units).unwrap();
+            next += size;
+        }
+        let rate = f64::from(groups * size) / began.elapsed().as_secs_f64();
+        told.push_str(&format!("  {size} a commit: {rate:.0} units/s"));
+    }
+    eprintln!("{told}");
+}
+
+#[test]
+#[ignore = "prints figures"]
+fn what_each_measure_costs() {
+    let tools = tempfile::tempdir().unwrap();
+    let library = preload::library("no_sync", tools.path());
+    for (what, left_out) in [
+        ("as it is", ""),
+        ("without the sync of the database", "/sled/db"),
+        ("without the sync of the watermark", "/watermark"),
+        ("without either", "/sled/db:/watermark"),
+    ] {
+        for _ in 0..3 {
+            let folder = tempfile::tempdir().unwrap();
+            let variables = [
+                ("LD_PRELOAD", library.to_str().unwrap()),
+                ("CARTEIRA_NO_SYNC", left_out),
+            ];
+            let test = "a_worker_writes_and_tells_how_fast";
+            let worker = Worker::start_with(test, &folder.path().join("data"), &variables);
+            println!("{what}: {}", worker.join().others.join(" ").trim());
+        }
+    }
+    // As the store does it: a keyed hash of the old record, and one of the new.
+    const RECORDS: u32 = 200_000;
+    let value = [7; 400];
+    let began = Instant::now();
+    let mut sum = 0_u8;
+    for at in 0..2 * RECORDS {
+        let mut hasher = blake3::Hasher::new_keyed(&[1; 32]);
+        hasher.update(&at.to_le_bytes());
+        hasher.update(&value);
+        sum ^= hasher.finalize().as_bytes()[0];
+    }
+    let micros = began.elapsed().as_secs_f64() * 1e6 / f64::from(RECORDS);
+    println!("the digest: {micros:.2} microseconds a changed record of 400 bytes ({sum})");
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::Value;
 
+use super::formula::defused;
 use crate::domain::Currency;
 
 /// How answers are printed.
@@ -95,7 +96,7 @@ pub fn csv_row(columns: &[Column], row: &Value) -> anyhow::Result<Vec<u8>> {
     csv_record(
         columns
             .iter()
-            .map(|column| defused(&text(&row[column.field]))),
+            .map(|column| defused(&text(&row[column.field])).into_owned()),
     )
 }
 
@@ -154,16 +155,6 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
-/// A text that no spreadsheet takes for a formula. Numbers, negative ones too, stay as they are.
-fn defused(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if formula && text.parse::<f64>().is_err() {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
-}
-
 /// `1234567.89` as `1,234,567.89`.
 pub fn grouped(decimal: &str) -> String {
     let (sign, digits) = decimal
@@ -189,12 +180,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_grouped_and_formulas_defused() {
+    fn amounts_are_grouped() {
         assert_eq!(grouped("1234567.89"), "1,234,567.89");
         assert_eq!(grouped("-123.00"), "-123.00");
         assert_eq!(grouped("1000"), "1,000");
-        assert_eq!(defused("=HYPERLINK(1)"), "'=HYPERLINK(1)");
-        assert_eq!(defused("-12.5"), "-12.5");
-        assert_eq!(defused("queijo"), "queijo");
     }
 }

@@ -8,7 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::SignedDuration;
 use serde::Serialize;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::door::Door;
 use crate::config::{Config, LogFormat};
@@ -211,12 +215,18 @@ fn options(config: &Config) -> OpenOptions {
 fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log)
         .context("--log is not a level or a list of targets with levels")?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let filter = filter.and(filter_fn(is_ours));
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
     match config.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => registry.with(log.with_filter(filter)).init(),
+        LogFormat::Json => registry.with(log.json().with_filter(filter)).init(),
     }
     Ok(())
+}
+
+/// Below `info` libraries log what goes through them, sled whole records with the names in them: of theirs
+/// that is never written, whatever is asked for.
+fn is_ours(event: &Metadata<'_>) -> bool {
+    *event.level() <= Level::INFO || event.target().starts_with("carteira")
 }

@@ -11,6 +11,7 @@ mod certificates;
 mod client_filter;
 mod compute;
 mod connections;
+pub(crate) mod doors;
 mod effect;
 mod form;
 mod frames;

@@ -135,7 +135,7 @@ impl TicketService for Api {
 }
 
 /// One batch of sales, read.
-struct SalesBatch {
+pub(super) struct SalesBatch {
     portfolio: PortfolioId,
     currency: Option<Currency>,
     request_id: Option<RequestId>,
@@ -143,7 +143,7 @@ struct SalesBatch {
 }
 
 impl SalesBatch {
-    fn read(
+    pub(super) fn read(
         portfolio: &str,
         currency: &str,
         request_id: &str,

@@ -86,8 +86,9 @@ pub(super) fn scan(disk: &dyn Disk, progress: &dyn Fn()) -> Result<Scanned, Faul
     }
 }
 
+/// Records as they are read, put together.
 #[derive(Default)]
-struct Scan {
+pub(super) struct Scan {
     open: Option<Open>,
     done: Vec<LoadedPortfolio>,
     metas: BTreeMap<PortfolioNo, PortfolioMeta>,
@@ -121,7 +122,7 @@ struct Open {
 }
 
 impl Scan {
-    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+    pub(super) fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
         self.bytes += (key.len() + value.len()) as u64;
         let Some((no, _, name)) = keys::parse(key) else {
             return Err(Fault::new(Code::Record, "a key is none of carteira's"));
@@ -159,7 +160,7 @@ impl Scan {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Scanned, Fault> {
+    pub(super) fn finish(mut self) -> Result<Scanned, Fault> {
         self.close()?;
         let next_portfolio = match &self.meta {
             None if self.metas.is_empty() => PortfolioNo(0),

@@ -16,6 +16,7 @@ mod commit;
 mod compact;
 mod digest;
 mod disk;
+pub(crate) mod doors;
 mod error;
 mod folder;
 mod frames;

@@ -3,6 +3,10 @@
 // Each test file is a crate of its own and needs a part of this.
 #![allow(dead_code)]
 
+pub mod contract;
+pub mod faults;
+pub mod raw;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -114,6 +118,12 @@ impl Server {
         Duration::from_millis(ticks * 10)
     }
 
+    /// Counts the most memory anew from what is held now.
+    pub fn forget_peak(&self) {
+        // 5 resets the peak: proc(5).
+        std::fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").unwrap();
+    }
+
     /// kill -9.
     pub fn kill(mut self) {
         self.process.kill().unwrap();
@@ -185,6 +195,20 @@ fn serve(dir: &Path) -> Command {
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     command
+}
+
+/// `carteira` with arguments and paths; what it printed, where it ended well.
+pub fn carteira(args: &[&str], paths: &[(&str, &Path)]) -> Result<String, String> {
+    let mut command = Command::new(BINARY);
+    command.args(args);
+    for (flag, path) in paths {
+        command.arg(flag).arg(path);
+    }
+    let ran = command.output().unwrap();
+    match ran.status.success() {
+        true => Ok(String::from_utf8_lossy(&ran.stdout).into_owned()),
+        false => Err(String::from_utf8_lossy(&ran.stderr).into_owned()),
+    }
 }
 
 /// A server that nobody waits for.

@@ -1,7 +1,9 @@
 //! Numbered writes that can be recognised: write `n` puts client `n` with a history, an event, a named
 //! sale and an objective, all derived from `n`, as one unit.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::panic)]
 
+#[path = "../common/faults.rs"]
+pub mod faults;
 pub mod worker;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,8 @@ use carteira::domain::{
     ProductId, ProductNo, SaleId, Slot, Text, WindowMonths,
 };
 use carteira::store::{Change, Loaded, SaleEntry, SaleHash, Store, Unit};
+
+pub use faults::{tell, times_more};
 
 pub const BOOK: PortfolioNo = PortfolioNo(0);
 pub const PRODUCTS: u32 = 50;
@@ -205,15 +209,9 @@ pub fn whole_writes(store: &Store, loaded: &Loaded) -> Result<u32, String> {
 pub struct Dice(u64);
 
 impl Dice {
-    /// From `CARTEIRA_SEED`, or the clock; printed, so that a failure can be repeated.
-    pub fn thrown() -> Self {
-        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let given = std::env::var("CARTEIRA_SEED")
-            .ok()
-            .and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or(clock.unwrap().as_nanos() as u64);
-        println!("CARTEIRA_SEED={seed}");
-        Self(seed | 1)
+    /// From the seed of a test.
+    pub fn thrown(test: &str) -> Self {
+        Self(faults::seed_of(test).wrapping_mul(2_654_435_761) | 1)
     }
 
     /// A number below `limit`.
@@ -223,10 +221,4 @@ impl Dice {
         self.0 ^= self.0 << 17;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % limit.max(1)
     }
-}
-
-/// How many times more than by default a fault is tried: `CARTEIRA_FAULTS`.
-pub fn times_more() -> u64 {
-    let given = std::env::var("CARTEIRA_FAULTS").ok();
-    given.and_then(|times| times.parse().ok()).unwrap_or(1)
 }

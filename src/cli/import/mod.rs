@@ -11,6 +11,7 @@ mod catalog;
 mod clients;
 pub(super) mod dates;
 mod dialect;
+pub(super) mod doors;
 mod encoding;
 mod known;
 mod lines;

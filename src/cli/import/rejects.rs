@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 
 use super::file_name;
 use super::table::BadRow;
+use crate::cli::formula::defused;
 
 /// The longest raw row that is kept in the reject file, in characters.
 const KEPT_CHARACTERS: usize = 1_000;
@@ -70,7 +71,12 @@ impl Rejects {
         let name = file_name(file);
         if let Some(writer) = &mut self.writer {
             writer
-                .write_record([&name, &row.line.to_string(), &row.reason, &raw])
+                .write_record([
+                    &name,
+                    &row.line.to_string(),
+                    defused(&row.reason).as_ref(),
+                    defused(&raw).as_ref(),
+                ])
                 .with_context(place)?;
         }
         if self.first.is_none() {

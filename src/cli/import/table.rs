@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 
 use super::encoding::decode;
 use super::lines::{Lines, MAX_ROW_BYTES, RawRow};
+use crate::cli::formula::undefused;
 
 /// A row that cannot be used, with where it stands and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +165,13 @@ impl Table {
                     raw,
                 );
             }
+            let fields = fields
+                .into_iter()
+                .map(|field| match undefused(&field) {
+                    same if same.len() == field.len() => field,
+                    text => text.to_owned(),
+                })
+                .collect();
             return Ok(Some(Ok(Row { line, fields, raw })));
         }
     }
@@ -259,6 +267,12 @@ mod tests {
         std::io::Write::write_all(&mut gzip, "client_id,name,n\nc1,São; João,1".as_bytes())
             .unwrap();
         assert_eq!(rows(&gzip.finish().unwrap()), expected);
+    }
+
+    #[test]
+    fn cells_that_an_export_defused_are_themselves_again() {
+        let expected = [good(&["=1+1", "'=2", "-5", "'s"])];
+        assert_eq!(rows(b"a,b,c,d\n'=1+1,''=2,'-5,'s\n"), expected);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! `carteira outcomes record`: outcomes from a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{KINDS, REASONS, RESULTS, named};
 use crate::cli::connect::{PortfolioArgs, block_on, explain};
 use crate::cli::import::number::{Decimal, money};
+use crate::cli::import::reading::Reading;
 use crate::cli::import::table::{Row, Table};
 use crate::cli::import::{Dialect, dates, survey};
 use crate::cli::output;
@@ -46,7 +47,10 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let (created, replaced) = block_on(async {
         let (channel, currency) = args.portfolio.open().await?;
-        let outcomes = tokio::task::block_in_place(|| read(args, currency.digits()))?;
+        let outcomes = tokio::task::block_in_place(|| {
+            let reading = args.dialect.reading(false);
+            read(&args.file, &args.dialect, reading, currency.digits())
+        })?;
         let mut service = OutcomeServiceClient::new(channel);
         let (mut created, mut replaced) = (0_u64, 0_u64);
         for batch in outcomes.chunks(BATCH) {
@@ -68,10 +72,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// All outcomes of the file; an error that names the first rows that cannot be read.
-fn read(args: &Args, digits: u32) -> anyhow::Result<Vec<v1::Outcome>> {
-    let reading = args.dialect.reading(false);
-    let decimal = survey::decimal(reading, &args.file, &["won_ticket", "wallet_estimate"])?;
-    let mut table = Table::open(&args.file, args.dialect.delimiter)?;
+pub(super) fn read(
+    file: &Path,
+    dialect: &Dialect,
+    reading: Reading,
+    digits: u32,
+) -> anyhow::Result<Vec<v1::Outcome>> {
+    let decimal = survey::decimal(reading, file, &["won_ticket", "wallet_estimate"])?;
+    let mut table = Table::open(file, dialect.delimiter)?;
     for name in &COLUMNS[..5] {
         table.required(name)?;
     }
@@ -80,7 +88,7 @@ fn read(args: &Args, digits: u32) -> anyhow::Result<Vec<v1::Outcome>> {
         places,
         decimal,
         digits,
-        dates: args.dialect.date_format,
+        dates: dialect.date_format,
     };
     let (mut outcomes, mut bad) = (Vec::new(), Vec::new());
     while let Some(row) = table.next_row()? {
@@ -95,12 +103,12 @@ fn read(args: &Args, digits: u32) -> anyhow::Result<Vec<v1::Outcome>> {
         bad.truncate(NAMED);
         return Err(usage(format!(
             "{count} rows of {} cannot be read, so nothing was sent; mend them first:\n{}",
-            args.file.display(),
+            file.display(),
             bad.join("\n")
         )));
     }
     if outcomes.is_empty() {
-        return Err(usage(format!("{} has no rows", args.file.display())));
+        return Err(usage(format!("{} has no rows", file.display())));
     }
     Ok(outcomes)
 }

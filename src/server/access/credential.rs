@@ -41,6 +41,11 @@ impl Presented {
     }
 }
 
+/// Whether a text looks like a portfolio's key.
+pub(in crate::server) fn presented(text: &str) -> bool {
+    Presented::parse(text).is_some()
+}
+
 /// A new key: its text, its public part, and what is kept of its secret.
 pub(in crate::server) fn fresh() -> Result<(String, KeyId, [u8; 32]), getrandom::Error> {
     let (mut id, mut secret) = ([0; 8], [0; SECRET]);

@@ -51,6 +51,11 @@ impl Caller {
         self.call.portfolio()
     }
 
+    /// Whoever calls a server without keys.
+    pub(in crate::server) fn trusted(call: Call) -> Self {
+        Self::new(Credential::Trusted, Need::Nothing, call)
+    }
+
     /// Who sent a request, and its message.
     pub(in crate::server) fn of<T>(mut request: Request<T>) -> Result<(Self, T), Status> {
         let caller = request.extensions_mut().remove::<Self>();

@@ -14,6 +14,6 @@ mod rights;
 
 pub use credential::{OperatorKey, OperatorKeyError};
 
-pub(super) use credential::fresh;
+pub(super) use credential::{fresh, presented};
 pub(super) use gate::{Caller, Gate};
 pub(super) use layer::AccessLayer;

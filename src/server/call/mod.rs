@@ -26,7 +26,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    fn new(patience: Patience) -> Self {
+    pub(super) fn new(patience: Patience) -> Self {
         Self {
             patience,
             portfolio: Arc::default(),

@@ -2,6 +2,9 @@
 //!
 //! Only `server` and `cli` know these types; inside, everything is a type of `domain`.
 
+pub mod codec;
+mod weight;
+
 /// Package `carteira.v1`.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
 pub mod v1 {
