@@ -6,16 +6,18 @@ use std::{env, fs};
 
 use prost::Message;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 12] = [
     "carteira/v1/portfolio.proto",
     "carteira/v1/catalog.proto",
     "carteira/v1/ticket.proto",
     "carteira/v1/client.proto",
     "carteira/v1/offer.proto",
+    "carteira/v1/capacity.proto",
     "carteira/v1/recommendation.proto",
     "carteira/v1/model.proto",
     "carteira/v1/outcome.proto",
     "carteira/v1/objective.proto",
+    "carteira/v1/ideal.proto",
     "carteira/v1/insight.proto",
 ];
 

@@ -254,6 +254,27 @@ fn calls(portfolio: &str) -> Vec<(&'static str, Least, Vec<u8>)> {
             }
         ),
         call!(
+            "InsightService/GetIdealClientProfile",
+            Reader,
+            GetIdealClientProfileRequest { portfolio_id: id() }
+        ),
+        call!(
+            "InsightService/RankProspects",
+            Reader,
+            RankProspectsRequest {
+                portfolio_id: id(),
+                prospects: vec![v1::Prospect {
+                    prospect_id: "new".into(),
+                    ..Default::default()
+                }]
+            }
+        ),
+        call!(
+            "RecommendationService/PlanPipeline",
+            Reader,
+            PlanPipelineRequest { portfolio_id: id() }
+        ),
+        call!(
             "CatalogService/GetClient",
             Reader,
             GetClientRequest {

@@ -105,7 +105,8 @@ async fn recommended(channel: &Channel, offer: &Offer) -> bool {
         .await
         .unwrap()
         .into_inner();
-    let mut rows = answer.upsell.iter().chain(&answer.cross_sell);
+    let sell = answer.upsell.iter().chain(&answer.cross_sell);
+    let mut rows = sell.chain(&answer.keep);
     rows.any(|row| offer_of(row) == *offer)
 }
 
@@ -296,6 +297,142 @@ async fn an_offer_waits_as_its_last_outcome_says_and_a_restart_changes_nothing()
     server.stop();
 }
 
+/// 40 clients that buy two products every month for two years; a fifth of them stopped buying one of
+/// these half a year ago, and a tenth stopped as a whole.
+async fn kept_book(channel: &Channel) {
+    make_book(channel.clone(), BOOK, 40, 2).await;
+    let mut sales = Vec::new();
+    for client in 0..40 {
+        for product in 0..2 {
+            let months = match (client % 10, product) {
+                (9, _) => 14,
+                (0 | 5, 1) => 18,
+                _ => 24,
+            };
+            sales.extend((0..months).map(|month| v1::Sale {
+                client_id: format!("c{client}"),
+                product_id: format!("p{product}"),
+                date: format!("{}-{:02}-10", 2024 + month / 12, 1 + month % 12),
+                amount_minor: 30_000 + 5_000 * (client % 7),
+                ..Default::default()
+            }));
+        }
+    }
+    let request = v1::RecordSalesRequest {
+        portfolio_id: BOOK.into(),
+        sales,
+        ..Default::default()
+    };
+    let mut service = TicketServiceClient::new(channel.clone());
+    service.record_sales(request).await.unwrap();
+}
+
+/// A contract that ends soon, or a complaint, of one client.
+async fn event(channel: &Channel, client: &str, kind: v1::ClientEventKind, date: &str, end: &str) {
+    let request = v1::RecordClientEventsRequest {
+        portfolio_id: BOOK.into(),
+        events: vec![v1::ClientEvent {
+            client_id: client.into(),
+            kind: kind.into(),
+            date: date.into(),
+            end_date: end.into(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    CatalogServiceClient::new(channel.clone())
+        .record_client_events(request)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offers_that_keep_a_client_wait_count_and_are_explained_like_any_other() {
+    use v1::OpportunityKind::{Lapse, Renewal, WinBack};
+    use v1::OutcomeResult::{Postponed, Rejected, Won};
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&data_dir(&folder));
+    let channel = server.channel().await;
+    kept_book(&channel).await;
+    // The book ends on 2025-12-10: a contract that ends two months later is up for renewal.
+    let kind = v1::ClientEventKind::Contract;
+    event(&channel, "c1", kind, "2025-02-01", "2026-02-01").await;
+    let rows = pipeline(&channel, false).await;
+    let of = |kind: v1::OpportunityKind| -> Vec<Offer> {
+        let rows = rows.iter().filter(|row| row.kind() == kind);
+        rows.map(offer_of).collect()
+    };
+    let (lapses, renewals, win_backs) = (of(Lapse), of(Renewal), of(WinBack));
+    assert!(lapses.len() == 8 && lapses.iter().all(|offer| offer.1 == "p1"));
+    assert!(win_backs.len() == 8 && renewals.len() == 2);
+    assert!(renewals.iter().all(|offer| offer.0 == "c1"));
+    for offer in [&lapses[0], &renewals[0], &win_backs[0]] {
+        let request = v1::ExplainOpportunityRequest {
+            portfolio_id: BOOK.into(),
+            client_id: offer.0.clone(),
+            product_id: offer.1.clone(),
+            kind: offer.2,
+            ..Default::default()
+        };
+        let answer = RecommendationServiceClient::new(channel.clone())
+            .explain_opportunity(request)
+            .await
+            .unwrap()
+            .into_inner();
+        let row = rows.iter().find(|row| offer_of(row) == *offer);
+        assert_eq!(answer.opportunity.as_ref(), row);
+        let keep = answer.receipt.unwrap().keep.unwrap();
+        let probability = row.unwrap().probability;
+        assert!((keep.risk * keep.kept_share - probability).abs() < 1e-12);
+        expect_shown(&channel, offer, true, "nothing holds it back").await;
+    }
+    let rejected = v1::Outcome {
+        reason: v1::RejectReason::Price.into(),
+        ..outcome(&lapses[0], day(0), Rejected)
+    };
+    let postponed = v1::Outcome {
+        until_date: day(3),
+        ..outcome(&renewals[0], day(0), Postponed)
+    };
+    let won = v1::Outcome {
+        won_ticket_minor: 5_000,
+        ..outcome(&win_backs[0], day(0), Won)
+    };
+    record(&channel, vec![rejected, postponed, won]).await;
+    for offer in [&lapses[0], &renewals[0], &win_backs[0]] {
+        expect_shown(&channel, offer, false, "it has an outcome").await;
+    }
+    // A complaint holds all of a client's offers back, those that keep it too, until it is settled.
+    let client = &lapses[1].0;
+    let opened = v1::ClientEventKind::ComplaintOpened;
+    event(&channel, client, opened, "2025-12-01", "").await;
+    expect_shown(&channel, &lapses[1], false, "a complaint is open").await;
+    let closed = v1::ClientEventKind::ComplaintClosed;
+    event(&channel, client, closed, "2025-12-02", "").await;
+    expect_shown(&channel, &lapses[1], true, "the complaint is settled").await;
+    // Shown, they count by their kind.
+    pipeline(&channel, true).await;
+    let request = v1::GetEffectReportRequest {
+        portfolio_id: BOOK.into(),
+        ..Default::default()
+    };
+    let report = OutcomeServiceClient::new(channel.clone())
+        .get_effect_report(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let kinds: Vec<&str> = report
+        .conversions
+        .iter()
+        .filter(|row| row.group() == v1::ConversionGroup::Kind)
+        .map(|row| row.value.as_str())
+        .collect();
+    for kind in ["lapse", "renewal", "win_back"] {
+        assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+    server.terminate();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_outcomes_is_recorded_whole_or_the_bad_rows_are_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -305,7 +442,10 @@ async fn a_file_of_outcomes_is_recorded_whole_or_the_bad_rows_are_named() {
     let rows = pipeline(&channel, false).await;
     let kind = |row: &v1::Opportunity| match row.kind() {
         v1::OpportunityKind::Upsell => "upsell",
-        _ => "cross-sell",
+        v1::OpportunityKind::CrossSell => "cross-sell",
+        v1::OpportunityKind::Lapse => "lapse",
+        v1::OpportunityKind::Renewal => "renewal",
+        _ => "win-back",
     };
     let (a, b) = (&rows[0], &rows[1]);
     let file = folder.path().join("outcomes.csv");

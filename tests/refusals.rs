@@ -206,6 +206,13 @@ fn product(id: &str) -> v1::Product {
     }
 }
 
+fn prospect(id: &str) -> v1::Prospect {
+    v1::Prospect {
+        prospect_id: id.into(),
+        ..Default::default()
+    }
+}
+
 fn number(number: f64) -> v1::AttributeValue {
     let value = v1::attribute_value::Value::Number(number);
     v1::AttributeValue { value: Some(value) }
@@ -388,6 +395,20 @@ async fn every_call_refuses_a_portfolio_that_is_no_id_or_not_there() {
                 ..Default::default()
             })
         );
+        of!(
+            RecommendationServiceClient.plan_pipeline(PlanPipelineRequest {
+                ..Default::default()
+            })
+        );
+        of!(
+            InsightServiceClient.get_ideal_client_profile(GetIdealClientProfileRequest {
+                ..Default::default()
+            })
+        );
+        of!(InsightServiceClient.rank_prospects(RankProspectsRequest {
+            prospects: vec![prospect("new")],
+            ..Default::default()
+        }));
         let batch = v1::StreamSalesRequest {
             portfolio_id: id.clone(),
             sales: vec![sale()],
@@ -608,7 +629,7 @@ async fn every_call_refuses_a_client_or_product_that_is_no_id_or_not_there() {
 }
 
 /// A wrong filter, to the list and to the stream.
-fn filtered(filter: v1::OpportunityFilter, field: &str) -> [Case; 2] {
+fn filtered(filter: v1::OpportunityFilter, field: &str) -> [Case; 3] {
     let list = v1::ListOpportunitiesRequest {
         portfolio_id: BOOK.into(),
         filter: Some(filter.clone()),
@@ -616,10 +637,16 @@ fn filtered(filter: v1::OpportunityFilter, field: &str) -> [Case; 2] {
     };
     let stream = v1::StreamOpportunitiesRequest {
         portfolio_id: BOOK.into(),
+        filter: Some(filter.clone()),
+        ..Default::default()
+    };
+    let plan = v1::PlanPipelineRequest {
+        portfolio_id: BOOK.into(),
         filter: Some(filter),
         ..Default::default()
     };
     [
+        refused!(RecommendationServiceClient.plan_pipeline(plan) => InvalidArgument, field),
         refused!(RecommendationServiceClient.list_opportunities(list) => InvalidArgument, field),
         refused!(RecommendationServiceClient.stream_opportunities(stream) => InvalidArgument, field),
     ]
@@ -1741,6 +1768,14 @@ async fn wrong_questions_about_clients_are_refused() {
         cases.push(
             refused!(InsightServiceClient.list_client_insights(request) => InvalidArgument, field),
         );
+        let request = v1::GetIdealClientProfileRequest {
+            portfolio_id: BOOK.into(),
+            filter: Some(filter.clone()),
+            ..Default::default()
+        };
+        cases.push(
+            refused!(InsightServiceClient.get_ideal_client_profile(request) => InvalidArgument, field),
+        );
         let request = v1::GetPortfolioSummaryRequest {
             portfolio_id: BOOK.into(),
             filter: Some(filter.clone()),
@@ -1964,6 +1999,307 @@ async fn wrong_objectives_and_actions_are_refused() {
         };
         cases.push(
             refused!(InsightServiceClient.list_objectives(request) => InvalidArgument, field),
+        );
+    }
+    check(&channel, cases).await;
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_prospects_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let mut cases = Vec::new();
+    let ask = |prospects: Vec<v1::Prospect>| v1::RankProspectsRequest {
+        portfolio_id: BOOK.into(),
+        prospects,
+        ..Default::default()
+    };
+    let with = |name: &str, value: v1::AttributeValue| v1::Prospect {
+        attributes: [(name.to_owned(), value)].into(),
+        ..prospect("new")
+    };
+    let named = v1::Prospect {
+        name: "a\nb".into(),
+        ..prospect("new")
+    };
+    for (field, request) in [
+        ("prospects", ask(Vec::new())),
+        (
+            "prospects",
+            ask((0..1_001).map(|at| prospect(&format!("p{at}"))).collect()),
+        ),
+        ("prospects[0].prospect_id", ask(vec![prospect("")])),
+        (
+            "prospects[1].prospect_id",
+            ask(vec![prospect("new"), prospect("new")]),
+        ),
+        ("prospects[0].name", ask(vec![named])),
+        (
+            "prospects[0].attributes[\"staff\"]",
+            ask(vec![with("staff", number(f64::NAN))]),
+        ),
+        (
+            "prospects[0].attributes[\"\"]",
+            ask(vec![with("", text("a"))]),
+        ),
+        (
+            "prospects[0].attributes[\"sector\"]",
+            ask(vec![with("sector", v1::AttributeValue::default())]),
+        ),
+        (
+            "max_products",
+            v1::RankProspectsRequest {
+                max_products: 101,
+                ..ask(vec![prospect("new")])
+            },
+        ),
+        (
+            "order",
+            v1::RankProspectsRequest {
+                order: 9,
+                ..ask(vec![prospect("new")])
+            },
+        ),
+        (
+            "language",
+            v1::RankProspectsRequest {
+                language: 9,
+                ..ask(vec![prospect("new")])
+            },
+        ),
+    ] {
+        cases
+            .push(refused!(InsightServiceClient.rank_prospects(request) => InvalidArgument, field));
+    }
+    let request = v1::GetIdealClientProfileRequest {
+        portfolio_id: BOOK.into(),
+        language: 9,
+        ..Default::default()
+    };
+    cases.push(
+        refused!(InsightServiceClient.get_ideal_client_profile(request) => InvalidArgument, "language"),
+    );
+    check(&channel, cases).await;
+    server.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_plans_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, channel) = server(&folder).await;
+    let mut cases = Vec::new();
+    let none = v1::Capacity::default;
+    let owner = |owner: &str| v1::OwnerCapacity {
+        owner: owner.into(),
+        ..Default::default()
+    };
+    let kind = |kind: i32, minutes: u32| v1::KindMinutes { kind, minutes };
+    let way = |value: &str, minutes: u32| v1::TravelMinutes {
+        value: value.into(),
+        minutes,
+    };
+    let stock = |product_id: &str, amount_minor: i64| v1::ProductStock {
+        product_id: product_id.into(),
+        amount_minor,
+    };
+    let credit = |client_id: &str, amount_minor: i64| v1::ClientCredit {
+        client_id: client_id.into(),
+        amount_minor,
+    };
+    let late = v1::OwnerCapacity {
+        minutes: Some(10_000_001),
+        ..owner("ana")
+    };
+    for (field, capacity) in [
+        (
+            "capacity.owners",
+            v1::Capacity {
+                owners: vec![owner("ana"); 10_001],
+                ..none()
+            },
+        ),
+        (
+            "capacity.owners[1].owner",
+            v1::Capacity {
+                owners: vec![owner("ana"), owner("ana")],
+                ..none()
+            },
+        ),
+        (
+            "capacity.owners[0].owner",
+            v1::Capacity {
+                owners: vec![owner("a\nb")],
+                ..none()
+            },
+        ),
+        (
+            "capacity.owners[0].minutes",
+            v1::Capacity {
+                owners: vec![late.clone()],
+                ..none()
+            },
+        ),
+        (
+            "capacity.each_other_owner.owner",
+            v1::Capacity {
+                each_other_owner: Some(owner("ana")),
+                ..none()
+            },
+        ),
+        (
+            "capacity.each_other_owner.minutes",
+            v1::Capacity {
+                each_other_owner: Some(late),
+                ..none()
+            },
+        ),
+        (
+            "capacity.minutes_by_kind[0].kind",
+            v1::Capacity {
+                minutes_by_kind: vec![kind(0, 5)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.minutes_by_kind[0].kind",
+            v1::Capacity {
+                minutes_by_kind: vec![kind(99, 5)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.minutes_by_kind[1].kind",
+            v1::Capacity {
+                minutes_by_kind: vec![kind(1, 5), kind(1, 5)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.minutes_by_kind[0].minutes",
+            v1::Capacity {
+                minutes_by_kind: vec![kind(1, 10_001)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.other_minutes",
+            v1::Capacity {
+                other_minutes: u32::MAX,
+                ..none()
+            },
+        ),
+        (
+            "capacity.other_travel_minutes",
+            v1::Capacity {
+                other_travel_minutes: 10_001,
+                ..none()
+            },
+        ),
+        (
+            "capacity.travel_attribute",
+            v1::Capacity {
+                travel: vec![way("south", 5)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.travel[1].value",
+            v1::Capacity {
+                travel_attribute: "region".into(),
+                travel: vec![way("south", 5), way("south", 5)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.travel[0].minutes",
+            v1::Capacity {
+                travel_attribute: "region".into(),
+                travel: vec![way("south", 10_001)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.stock[0].product_id",
+            v1::Capacity {
+                stock: vec![stock("nothing", 5)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.stock[1].product_id",
+            v1::Capacity {
+                stock: vec![stock("p0", 5), stock("p0", 5)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.stock[0].amount_minor",
+            v1::Capacity {
+                stock: vec![stock("p0", -1)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.credit[0].client_id",
+            v1::Capacity {
+                credit: vec![credit("nobody", 5)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.credit[1].client_id",
+            v1::Capacity {
+                credit: vec![credit("c0", 5), credit("c0", 5)],
+                ..none()
+            },
+        ),
+        (
+            "capacity.credit[0].amount_minor",
+            v1::Capacity {
+                credit: vec![credit("c0", i64::MAX)],
+                ..none()
+            },
+        ),
+    ] {
+        let request = v1::PlanPipelineRequest {
+            portfolio_id: BOOK.into(),
+            capacity: Some(capacity),
+            ..Default::default()
+        };
+        cases.push(
+            refused!(RecommendationServiceClient.plan_pipeline(request) => InvalidArgument, field),
+        );
+    }
+    for (field, request) in [
+        (
+            "page_size",
+            v1::PlanPipelineRequest {
+                page_size: 1_001,
+                ..Default::default()
+            },
+        ),
+        (
+            "page_token",
+            v1::PlanPipelineRequest {
+                page_token: "AAAA".into(),
+                ..Default::default()
+            },
+        ),
+        (
+            "language",
+            v1::PlanPipelineRequest {
+                language: 9,
+                ..Default::default()
+            },
+        ),
+    ] {
+        let request = v1::PlanPipelineRequest {
+            portfolio_id: BOOK.into(),
+            ..request
+        };
+        cases.push(
+            refused!(RecommendationServiceClient.plan_pipeline(request) => InvalidArgument, field),
         );
     }
     check(&channel, cases).await;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::connect::{PortfolioArgs, block_on, explain};
 use super::language::LanguageArg;
 use super::output::{self, grouped};
+use super::pipeline::KindArg;
 use super::rows;
 use crate::domain::Currency;
 use crate::wire::v1;
@@ -30,6 +31,9 @@ pub struct Args {
     /// The product
     #[arg(long, value_name = "ID")]
     pub product: String,
+    /// The kind of offer [default: upsell where the client buys the product, else cross_sell]
+    #[arg(long, value_enum)]
+    pub kind: Option<KindArg>,
     #[command(flatten)]
     pub language: LanguageArg,
     /// How to print
@@ -45,7 +49,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             portfolio_id: args.portfolio.portfolio.clone(),
             client_id: args.client.clone(),
             product_id: args.product.clone(),
-            kind: v1::OpportunityKind::Unspecified.into(),
+            kind: args
+                .kind
+                .map_or(v1::OpportunityKind::Unspecified, KindArg::to_wire)
+                .into(),
             language: args.language.to_wire(),
         };
         let answer = RecommendationServiceClient::new(channel)
@@ -110,8 +117,24 @@ fn receipt_value(receipt: &v1::Receipt) -> Value {
             "digits": quantile.rounding.unwrap_or_default().digits,
         }}),
     };
+    let keep = receipt.keep.as_ref().map(|keep| {
+        json!({
+            "ticket_minor": keep.ticket_minor,
+            "purchase_minor": keep.purchase_minor,
+            "expected_gap_days": keep.expected_gap_days,
+            "last_date": keep.last_date,
+            "contract_end_date": keep.contract_end_date,
+            "other_buyers": keep.other_buyers,
+            "other_buyers_going_on": keep.other_buyers_going_on,
+            "going_on_share": keep.going_on_share,
+            "risk": keep.risk,
+            "kept_share": keep.kept_share,
+            "digits": keep.rounding.unwrap_or_default().digits,
+        })
+    });
     json!({
         "ticket": ticket,
+        "keep": keep,
         "probability": {
             "intercept": probability.intercept,
             "terms": terms(&probability.terms),
@@ -186,6 +209,19 @@ fn text(opportunity: &v1::Opportunity, receipt: &v1::Receipt, currency: Currency
                 term.name, term.value, term.coefficient
             ));
         }
+    }
+    if let Some(keep) = &receipt.keep {
+        lines.push(format!(
+            "at risk: {} a period × {:.2}, as other buyers go on ({} of {})",
+            money(keep.ticket_minor.round() as i64),
+            keep.going_on_share,
+            keep.other_buyers_going_on,
+            keep.other_buyers,
+        ));
+        lines.push(format!(
+            "probability: {:.3} = {:.2} that it is lost × {:.2} that working it keeps it (the recipe's prior)",
+            opportunity.probability, keep.risk, keep.kept_share
+        ));
     }
     if let Some(priority) = &receipt.priority {
         lines.push(format!(

@@ -11,6 +11,7 @@ mod explain;
 mod export;
 mod folder;
 mod formula;
+mod ideal;
 mod import;
 mod insights;
 mod keys;
@@ -19,7 +20,9 @@ mod objectives;
 mod outcomes;
 mod output;
 mod pipeline;
+mod plan;
 mod portfolios;
+mod prospects;
 mod recipe;
 mod recommend;
 mod rows;
@@ -51,12 +54,15 @@ enum Command {
     Portfolios(portfolios::Args),
     Recommend(recommend::Args),
     Pipeline(pipeline::Args),
+    Plan(plan::Args),
     Explain(explain::Args),
     Similar(similar::Args),
     Summary(summary::Args),
     Insights(insights::Args),
     Segments(segments::Args),
     Objectives(objectives::Args),
+    Ideal(ideal::Args),
+    Prospects(prospects::Args),
     Outcomes(outcomes::Args),
     Effect(effect::Args),
     Export(export::Args),
@@ -84,12 +90,15 @@ impl Cli {
             Command::Portfolios(args) => portfolios::run(&args),
             Command::Recommend(args) => recommend::run(&args),
             Command::Pipeline(args) => pipeline::run(&args),
+            Command::Plan(args) => plan::run(&args),
             Command::Explain(args) => explain::run(&args),
             Command::Similar(args) => similar::run(&args),
             Command::Summary(args) => summary::run(&args),
             Command::Insights(args) => insights::run(&args),
             Command::Segments(args) => segments::run(&args),
             Command::Objectives(args) => objectives::run(&args),
+            Command::Ideal(args) => ideal::run(&args),
+            Command::Prospects(args) => prospects::run(&args),
             Command::Outcomes(args) => outcomes::run(&args),
             Command::Effect(args) => effect::run(&args),
             Command::Export(args) => export::run(&args),

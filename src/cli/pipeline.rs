@@ -33,6 +33,26 @@ pub enum KindArg {
     /// What it does not buy but would
     #[value(alias = "cross-sell")]
     CrossSell,
+    /// A product whose next purchase is overdue
+    Lapse,
+    /// What is bought under a contract that ends soon
+    Renewal,
+    /// What a client that stopped used to buy
+    #[value(alias = "win-back")]
+    WinBack,
+}
+
+impl KindArg {
+    /// As the contract numbers it.
+    pub fn to_wire(self) -> v1::OpportunityKind {
+        match self {
+            Self::Upsell => v1::OpportunityKind::Upsell,
+            Self::CrossSell => v1::OpportunityKind::CrossSell,
+            Self::Lapse => v1::OpportunityKind::Lapse,
+            Self::Renewal => v1::OpportunityKind::Renewal,
+            Self::WinBack => v1::OpportunityKind::WinBack,
+        }
+    }
 }
 
 /// Which opportunities.
@@ -144,12 +164,9 @@ pub async fn stream(
 }
 
 impl FilterArgs {
-    fn to_wire(&self, currency: Currency) -> anyhow::Result<v1::OpportunityFilter> {
+    /// The filter that they name.
+    pub fn to_wire(&self, currency: Currency) -> anyhow::Result<v1::OpportunityFilter> {
         use super::import::{Decimal, scaled};
-        let kind = |kind: &KindArg| match kind {
-            KindArg::Upsell => v1::OpportunityKind::Upsell.into(),
-            KindArg::CrossSell => v1::OpportunityKind::CrossSell.into(),
-        };
         let min_gain_minor = match &self.min_gain {
             None => 0,
             Some(raw) => scaled(raw, Decimal::Point, currency.digits()).map_err(|error| {
@@ -158,7 +175,7 @@ impl FilterArgs {
         };
         let clients = self.clients.to_wire()?;
         Ok(v1::OpportunityFilter {
-            kinds: self.kind.iter().map(kind).collect(),
+            kinds: self.kind.iter().map(|kind| kind.to_wire().into()).collect(),
             product_ids: self.product.clone(),
             categories: self.category.clone(),
             owners: clients.owners,

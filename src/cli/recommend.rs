@@ -8,7 +8,7 @@ use crate::domain::Currency;
 use crate::wire::v1;
 use crate::wire::v1::recommendation_service_client::RecommendationServiceClient;
 
-/// Print what more one client would buy: upsell, cross-sell and their totals.
+/// Print what more one client would buy: upsell, cross-sell and their totals; and what it may stop buying.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -66,7 +66,7 @@ pub async fn ask(
 /// Prints an answer.
 pub fn print(answer: &v1::RecommendForClientResponse, how: Output) -> anyhow::Result<()> {
     let value = rows::recommendation(answer);
-    let all: Vec<_> = ["upsell", "cross_sell"]
+    let all: Vec<_> = ["upsell", "cross_sell", "keep"]
         .iter()
         .flat_map(|kind| value[kind].as_array().cloned().unwrap_or_default())
         .collect();
@@ -88,7 +88,15 @@ pub fn print(answer: &v1::RecommendForClientResponse, how: Output) -> anyhow::Re
                 answer.currency,
                 amount(answer.cross_sell_total_minor),
             ))?;
-            for row in answer.upsell.iter().chain(&answer.cross_sell) {
+            if !answer.keep.is_empty() {
+                output::print(&format!(
+                    "at risk {} {} a period: keep it first",
+                    answer.currency,
+                    amount(answer.keep_total_minor),
+                ))?;
+            }
+            let sell = answer.upsell.iter().chain(&answer.cross_sell);
+            for row in sell.chain(&answer.keep) {
                 output::print(&format!("- {}", row.reason))?;
             }
             for notice in &answer.notices {

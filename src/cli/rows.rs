@@ -63,6 +63,9 @@ pub fn opportunity(row: &v1::Opportunity, currency: &str) -> Value {
     let kind = match row.kind() {
         v1::OpportunityKind::Upsell => "upsell",
         v1::OpportunityKind::CrossSell => "cross_sell",
+        v1::OpportunityKind::Lapse => "lapse",
+        v1::OpportunityKind::Renewal => "renewal",
+        v1::OpportunityKind::WinBack => "win_back",
         v1::OpportunityKind::Unspecified => "",
     };
     json!({
@@ -103,6 +106,8 @@ pub fn recommendation(answer: &v1::RecommendForClientResponse) -> Value {
         "upsell_total_minor": answer.upsell_total_minor,
         "cross_sell": rows(&answer.cross_sell),
         "cross_sell_total_minor": answer.cross_sell_total_minor,
+        "keep": rows(&answer.keep),
+        "keep_total_minor": answer.keep_total_minor,
         "notices": notices(&answer.notices),
         "sequence": answer.sequence,
     })

@@ -7,8 +7,10 @@ use crate::domain::{Attribute, ClientNo, Opportunity, ProductNo, Shortfall, Text
 /// What more a client would buy.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Advice {
-    /// Offers that the rules let through, by priority.
+    /// Offers that sell, as far as the rules let them through, by priority.
     pub opportunities: Vec<Opportunity>,
+    /// Offers that keep what there is, or win back what there was, by priority.
+    pub keep: Vec<Opportunity>,
     /// Why there may be fewer than expected.
     pub shortfalls: BTreeSet<Shortfall>,
 }

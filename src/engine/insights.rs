@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::insight::{
     ChurnModel, Facts, Grouping, Insights, Lapse, LapseModel, Member, Segment, SegmentNo,
-    Segmentation, Signal, Tally,
+    Segmentation, Signal, Tally, Trends,
 };
 use crate::recommend::Recipe;
 
@@ -41,6 +41,8 @@ pub struct Past {
     pub churn: ChurnModel,
     /// Products that clients stop buying.
     pub lapse: LapseModel,
+    /// Whether all buyers of each product go on with it.
+    pub trends: Trends,
     /// Segments; `None` until the renewal of a large book has learnt them.
     pub segments: Option<Segmentation>,
 }
@@ -49,12 +51,13 @@ impl Past {
     /// Learns from a book; segments only where they are asked for. Cost: see [`ChurnModel::learn`] and
     /// [`Segmentation::learn`].
     fn learn(book: &Book, last_sale: Option<Day>, recipe: &Recipe, segments: bool) -> Self {
-        let (churn, lapse) = stops(book, last_sale, recipe);
+        let (churn, lapse, trends) = stops(book, last_sale, recipe);
         Self {
             sequence: book.sequence(),
             facts_sequence: book.facts_sequence(),
             churn,
             lapse,
+            trends,
             segments: segments.then(|| segmentation(book, recipe)),
         }
     }
@@ -98,14 +101,14 @@ fn group_of(product: &Product) -> Text {
 }
 
 /// What a book's past says of clients and products that stop.
-fn stops(book: &Book, last_sale: Option<Day>, recipe: &Recipe) -> (ChurnModel, LapseModel) {
+fn stops(book: &Book, last_sale: Option<Day>, recipe: &Recipe) -> (ChurnModel, LapseModel, Trends) {
     let clients = book.clients().numbers();
     let span = book.months().zip(last_sale);
     let Some(span) = span.map(|((first, _), last_sale)| (first, last_sale)) else {
         let none = |_: usize| std::iter::empty();
         let nowhere = (Month::from_number(0), Day::from_epoch_days(0));
         let lapse = LapseModel::learn(0, none, nowhere, recipe);
-        return (ChurnModel::prior(recipe), lapse);
+        return (ChurnModel::prior(recipe), lapse, Trends::default());
     };
     let buckets = |client: usize| book.buckets(ClientNo(client as u32));
     let every = book.matrix().tickets().div_ceil(MOST_LAPSE_PAIRS).max(1);
@@ -120,7 +123,10 @@ fn stops(book: &Book, last_sale: Option<Day>, recipe: &Recipe) -> (ChurnModel, L
         history.flat_map(move |history| history.buckets_of(product))
     };
     let churn = ChurnModel::learn(clients, buckets, span, &Signal::OF_CLIENTS, recipe);
-    (churn, LapseModel::learn(pairs.len(), of_pair, span, recipe))
+    let lapse = LapseModel::learn(pairs.len(), of_pair, span, recipe);
+    let products = book.products().numbers();
+    let trends = Trends::of(clients, products, buckets, span.1.month(), recipe);
+    (churn, lapse, trends)
 }
 
 /// Every client of a portfolio in its place, and what that was made of.
@@ -198,7 +204,8 @@ impl Insighted {
             })
             .collect();
         let numbers = book.clients().numbers();
-        let of = |tally: &mut Tally, client: ClientNo| facts(book, client, tally, &margins);
+        let margin = |product: ProductNo| margins[product.index()];
+        let of = |tally: &mut Tally, client: ClientNo| facts(book, client, tally, &margin);
         let all = || (0..numbers as u32).into_par_iter().map(ClientNo);
         let last = last.filter(|last| last.months == months);
         let kept = match changed {
@@ -277,9 +284,13 @@ impl Book {
 }
 
 /// What is known of one client; `None` where there is none of the number.
-fn facts(book: &Book, client: ClientNo, tally: &mut Tally, margins: &[f64]) -> Option<Facts> {
+pub(super) fn facts(
+    book: &Book,
+    client: ClientNo,
+    tally: &mut Tally,
+    margin: &(impl Fn(ProductNo) -> f64 + ?Sized),
+) -> Option<Facts> {
     let record = book.clients().get(client.0)?;
-    let margin = |product: ProductNo| margins[product.index()];
     let ticket = |sum: i64, line: &TicketLine| sum.saturating_add(line.ticket_minor);
     Some(Facts {
         purchases: book.months().map_or_else(Default::default, |months| {
@@ -354,6 +365,17 @@ impl Tenant {
         let made = Arc::new(Insighted::of(last, &changed, moment, learn)?);
         self.latest_insights().latest.store(Some(made.clone()));
         Ok(made)
+    }
+
+    /// The latest insights there are where the book is large, so that an answer does not wait for them;
+    /// those of this moment where it is small.
+    pub(super) fn insights_for_now(&self) -> Result<Arc<Insighted>, EngineError> {
+        let small = is_small(&self.book());
+        let dated = |last: &Arc<Insighted>| last.months.is_some() || last.insights.as_of == today();
+        match self.latest_insights().latest.load_full().filter(dated) {
+            Some(last) if !small => Ok(last),
+            _ => self.insights(),
+        }
     }
 
     /// Learns what the whole of a large book teaches anew; who asks is served what there is meanwhile.

@@ -57,6 +57,10 @@ fn renew(tenant: &Tenant) {
         tracing::warn!(%error, "insights could not be renewed");
     }
     let started = Instant::now();
+    // What the past says first: offers that keep clients rest on it.
+    if let Err(error) = tenant.renew_insights() {
+        tracing::warn!(%error, "insights could not be renewed");
+    }
     match tenant.renew() {
         Ok(scored) => {
             tracing::debug!(

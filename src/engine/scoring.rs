@@ -16,6 +16,7 @@ use crate::domain::{
     Client, ClientNo, DAYS_PER_MONTH, Day, Kind, Offer, Opportunity, Outcome, Product, ProductId,
     ProductNo, Shortfall,
 };
+use crate::insight::Kept;
 use crate::matrix::Cell;
 use crate::neighbours::Subject;
 use crate::outcome::{self, Correction, HoldOut, Resolved, held_until};
@@ -128,6 +129,12 @@ impl Tenant {
         let hold_out = hold_out(&moment.book, &model);
         let mut advice = SCRATCH
             .with_borrow_mut(|scratch| advise(moment, &model, today(), client, record, scratch));
+        let (kept, comes_first) = self.keep(&moment.book, client, today())?;
+        advice.keep = kept.into_iter().map(|one| one.opportunity).collect();
+        if comes_first {
+            advice.opportunities.clear();
+            advice.shortfalls = BTreeSet::from([Shortfall::KeepFirst]);
+        }
         if hold_out.holds(&record.id) {
             advice.shortfalls.insert(Shortfall::HeldOut);
         }
@@ -137,62 +144,23 @@ impl Tenant {
     /// What more a client would buy that is only supposed. Nothing is written.
     pub fn suppose(&self, moment: &Moment, supposed: &Supposed) -> Result<Advice, EngineError> {
         let model = self.model(moment)?;
-        let book = &moment.book;
-        let view = moment.view();
-        let record = supposed
-            .client
-            .and_then(|client| book.clients().get(client.0));
-        let mut lines: Vec<(ProductNo, i64, Option<crate::domain::Day>)> = Vec::new();
-        if let Some(client) = supposed.client {
-            lines.extend(
-                book.tickets(client)
-                    .iter()
-                    .map(|line| (line.product, line.ticket_minor, line.last_day)),
-            );
-        }
-        for (product, ticket_minor) in &supposed.tickets {
-            lines.retain(|(own, _, _)| own != product);
-            lines.push((*product, *ticket_minor, book.months().map(|_| book.as_of())));
-        }
-        lines.retain(|(_, ticket_minor, _)| *ticket_minor > 0);
-        lines.sort_unstable_by_key(|(product, _, _)| *product);
-        let cells: Vec<Cell> = lines
-            .iter()
-            .map(|(product, ticket_minor, last_day)| Cell {
-                product: *product,
-                ticket: *ticket_minor as f32,
-                last_day: *last_day,
-            })
-            .collect();
-        let mut attributes =
-            record.map_or_else(Default::default, |record| record.attributes.clone());
-        attributes.extend(supposed.attributes.clone());
-        let encoded = view.profiles.encode(&attributes);
-        let subject = Subject::supposed(supposed.client, &cells, view.profiles.profile(&encoded));
-        let current = |product: ProductNo| {
-            let at = lines
-                .binary_search_by_key(&product, |(own, _, _)| *own)
-                .ok()?;
-            Some(lines[at].1)
-        };
-        let scene = scene(book, view, &model.recipe);
-        let record = record.map(AsRef::as_ref);
-        Ok(SCRATCH.with_borrow_mut(|scratch| {
-            let advice = model.advisor.advise(&scene, &subject, scratch);
-            let eligible = Eligible::of(book, &model, today());
-            publish(
-                &eligible,
-                &scene.book,
-                &model,
-                record,
-                &cells,
-                &current,
-                advice,
-            )
-        }))
+        Ok(suppose(moment, &model, supposed))
     }
 
-    /// An opportunity with its receipt; `None` where no figure is published.
+    /// An offer that keeps a client with its receipt; `None` where there is none.
+    pub fn explain_kept(
+        &self,
+        moment: &Moment,
+        client: ClientNo,
+        product: ProductNo,
+        kind: Kind,
+    ) -> Result<Option<Kept>, EngineError> {
+        let (kept, _) = self.keep(&moment.book, client, today())?;
+        let mut kept = kept.into_iter();
+        Ok(kept.find(|one| (one.opportunity.product, one.opportunity.kind) == (product, kind)))
+    }
+
+    /// An opportunity that sells with its receipt; `None` where no figure is published.
     pub fn explain(
         &self,
         moment: &Moment,
@@ -236,6 +204,62 @@ impl Tenant {
             .with_borrow_mut(|scratch| model.advisor.similar(&scene.book, &subject, k, scratch));
         Ok((found, missing.into_iter().collect()))
     }
+}
+
+/// What more a client would buy that is only supposed, by a model.
+pub(super) fn suppose(moment: &Moment, model: &Model, supposed: &Supposed) -> Advice {
+    let book = &moment.book;
+    let view = moment.view();
+    let record = supposed
+        .client
+        .and_then(|client| book.clients().get(client.0));
+    let mut lines: Vec<(ProductNo, i64, Option<Day>)> = Vec::new();
+    if let Some(client) = supposed.client {
+        lines.extend(
+            book.tickets(client)
+                .iter()
+                .map(|line| (line.product, line.ticket_minor, line.last_day)),
+        );
+    }
+    for (product, ticket_minor) in &supposed.tickets {
+        lines.retain(|(own, _, _)| own != product);
+        lines.push((*product, *ticket_minor, book.months().map(|_| book.as_of())));
+    }
+    lines.retain(|(_, ticket_minor, _)| *ticket_minor > 0);
+    lines.sort_unstable_by_key(|(product, _, _)| *product);
+    let cells: Vec<Cell> = lines
+        .iter()
+        .map(|(product, ticket_minor, last_day)| Cell {
+            product: *product,
+            ticket: *ticket_minor as f32,
+            last_day: *last_day,
+        })
+        .collect();
+    let mut attributes = record.map_or_else(Default::default, |record| record.attributes.clone());
+    attributes.extend(supposed.attributes.clone());
+    let encoded = view.profiles.encode(&attributes);
+    let subject = Subject::supposed(supposed.client, &cells, view.profiles.profile(&encoded));
+    let current = |product: ProductNo| {
+        let at = lines
+            .binary_search_by_key(&product, |(own, _, _)| *own)
+            .ok()?;
+        Some(lines[at].1)
+    };
+    let scene = scene(book, view, &model.recipe);
+    let record = record.map(AsRef::as_ref);
+    SCRATCH.with_borrow_mut(|scratch| {
+        let advice = model.advisor.advise(&scene, &subject, scratch);
+        let eligible = Eligible::of(book, model, today());
+        publish(
+            &eligible,
+            &scene.book,
+            model,
+            record,
+            &cells,
+            &current,
+            advice,
+        )
+    })
 }
 
 fn scene<'a>(book: &'a Book, view: &'a View, recipe: &'a Recipe) -> Scene<'a> {
@@ -311,6 +335,7 @@ fn publish(
     };
     Advice {
         opportunities: rules.keep(eligible, record, cells, opportunities),
+        keep: Vec::new(),
         shortfalls: advice.shortfalls.into_iter().collect(),
     }
 }
@@ -339,9 +364,13 @@ fn correct(opportunity: &mut Opportunity, correction: Correction, book: &recomme
     }
 }
 
-/// Offers that came to an end after they were shown.
+/// Offers to sell that came to an end after they were shown. Those that keep clients have probabilities of
+/// another make, which these do not correct.
 fn resolved(book: &Book) -> Vec<Resolved> {
-    let ended = |((client, ..), offer): (&OfferKey, &Arc<Offer>)| {
+    let ended = |((client, _, kind), offer): (&OfferKey, &Arc<Offer>)| {
+        if !kind.sells() {
+            return None;
+        }
         let last = offer.last_outcome()?;
         let won = match last.outcome {
             Outcome::Won { .. } => true,
@@ -365,7 +394,7 @@ pub(super) fn hold_out(book: &Book, model: &Model) -> HoldOut {
 }
 
 /// What the rules ask of a book on a day.
-struct Eligible<'a> {
+pub(super) struct Eligible<'a> {
     book: &'a Book,
     outcomes: OutcomesRecipe,
     today: Day,
@@ -373,9 +402,14 @@ struct Eligible<'a> {
 
 impl<'a> Eligible<'a> {
     fn of(book: &'a Book, model: &Model, today: Day) -> Self {
+        Self::on(book, model.recipe.outcomes, today)
+    }
+
+    /// The same by these rules.
+    pub(super) fn on(book: &'a Book, outcomes: OutcomesRecipe, today: Day) -> Self {
         Self {
             book,
-            outcomes: model.recipe.outcomes,
+            outcomes,
             today,
         }
     }

@@ -8,20 +8,22 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use super::changed::{ChangeLog, Changed};
 use super::commit::today;
 use super::evaluating::Evaluated;
-use super::insights::LatestInsights;
+use super::insights::{Insighted, LatestInsights};
+use super::keeping::Keeping;
 use super::pages::PinnedLists;
 use super::scoring::{Model, client_offers, fit, hold_out};
 use super::view::{SMALL_BOOK_TICKETS, View};
 use super::{Book, EngineError};
-use crate::domain::{ClientNo, Day, Shortfall};
+use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
 use crate::outcome::{HoldOut, held_until};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Order, Pipeline};
+use crate::recommend::OutcomesRecipe;
 
 /// Books up to this many tickets are fitted anew when a read meets a write that the model does not
 /// know, so that an answer follows from the book alone.
 pub(super) const FRESH_MODEL_TICKETS: usize = 5_000;
 /// A share of changed clients from which on the whole pipeline is worked out again.
-const REBUILD_SHARE: f64 = 0.1;
+pub(super) const REBUILD_SHARE: f64 = 0.1;
 
 /// One moment of a portfolio: its book, and the measures of it, worked out when first asked for.
 #[derive(Debug)]
@@ -57,13 +59,28 @@ pub struct Scored {
     pub model: Arc<Model>,
     /// The day that they may be made on.
     pub today: Day,
-    /// The offers.
+    /// The offers that sell.
     pub pipeline: Pipeline,
+    /// The offers that keep clients.
+    pub keeping: Keeping,
     /// Why there may be fewer than expected.
     pub shortfalls: BTreeSet<Shortfall>,
 }
 
 impl Scored {
+    /// All offers in the order in which to work them; without those that sell to clients that are kept
+    /// first.
+    pub fn offers(&self) -> impl Iterator<Item = &Opportunity> {
+        let sells = |one: &&Opportunity| !self.keeping.comes_first(one.client);
+        let mut sell = self.pipeline.iter().filter(sells).peekable();
+        let mut keep = self.keeping.pipeline.iter().peekable();
+        std::iter::from_fn(move || match (sell.peek(), keep.peek()) {
+            (Some(a), Some(b)) if Order::Priority.compare(a, b).is_le() => sell.next(),
+            (_, Some(_)) => keep.next(),
+            (_, None) => sell.next(),
+        })
+    }
+
     /// Which clients are scored and not shown.
     pub fn hold_out(&self) -> HoldOut {
         hold_out(&self.moment.book, &self.model)
@@ -225,6 +242,8 @@ impl Tenant {
     /// where much did.
     pub(super) fn score(&self) -> Result<Arc<Scored>, EngineError> {
         let _scoring = lock(&self.scoring);
+        // The insights first: they know no client that the moment does not.
+        let insighted = self.insights()?;
         let (moment, today) = (self.moment(), today());
         let last = self.scored.load_full();
         let facts = moment.book.facts_sequence();
@@ -234,7 +253,7 @@ impl Tenant {
             return Ok(last.clone());
         }
         let model = self.model(&moment)?;
-        let scored = Arc::new(self.advance(last.as_deref(), moment, model, today));
+        let scored = Arc::new(self.advance(last.as_deref(), insighted, moment, model, today));
         self.scored.store(Some(scored.clone()));
         Ok(scored)
     }
@@ -242,6 +261,7 @@ impl Tenant {
     /// Fits the model anew and works all offers out with it, while reads and [`Tenant::score`] go on
     /// with the one before; then swaps both in at once, with what was written meanwhile.
     pub(super) fn renew(&self) -> Result<Arc<Scored>, EngineError> {
+        let insighted = self.insights()?;
         let (moment, today) = (self.moment(), today());
         let model = self.renewed_model(&moment)?;
         // Whoever asks for the first list waits for this one instead of working it out besides.
@@ -251,17 +271,21 @@ impl Tenant {
             drop(first);
             return self.score();
         }
-        let whole = self.advance(None, moment, model, today);
+        let whole = self.advance(None, insighted, moment, model, today);
         let scoring = first.unwrap_or_else(|| lock(&self.scoring));
         let newer = |there: Arc<Model>| there.facts_sequence > whole.model.facts_sequence;
         if self.model.load_full().is_some_and(newer) {
             drop(scoring);
             return self.score();
         }
+        let insighted = self.insights()?;
         let now = self.moment();
         let scored = match now.book.facts_sequence() == whole.moment.book.facts_sequence() {
             true => Arc::new(whole),
-            false => Arc::new(self.advance(Some(&whole), now, whole.model.clone(), today)),
+            false => {
+                let model = whole.model.clone();
+                Arc::new(self.advance(Some(&whole), insighted, now, model, today))
+            }
         };
         self.model.store(Some(scored.model.clone()));
         self.scored.store(Some(scored.clone()));
@@ -290,6 +314,7 @@ impl Tenant {
     fn advance(
         &self,
         last: Option<&Scored>,
+        insighted: Arc<Insighted>,
         moment: Arc<Moment>,
         model: Arc<Model>,
         today: Day,
@@ -300,7 +325,8 @@ impl Tenant {
         let by_it = last.filter(|last| Arc::ptr_eq(&last.model, &model));
         let since = by_it.map(|last| {
             let mut changed = lock(&self.log).since(last.moment.book.sequence());
-            for client in released(&moment.book, &model, last.today, today) {
+            let outcomes = &model.recipe().outcomes;
+            for client in released(&moment.book, outcomes, last.today, today) {
                 changed.client(client);
             }
             (last, changed)
@@ -321,7 +347,12 @@ impl Tenant {
                 (Pipeline::new(rows), shortfalls)
             }
         };
+        let kept = last.map(|last| &last.keeping);
+        let changed = kept.map_or(Changed::All, |kept| {
+            self.changed_since(kept.insighted.moment.book.sequence())
+        });
         Scored {
+            keeping: Keeping::of(kept, &changed, insighted, today),
             moment,
             model,
             today,
@@ -333,8 +364,13 @@ impl Tenant {
 
 /// Clients with an offer that waited on a day and no longer does on a later one. Cost: the offers
 /// that have a past.
-fn released(book: &Book, model: &Model, from: Day, to: Day) -> impl Iterator<Item = ClientNo> {
-    let outcomes = model.recipe().outcomes;
+pub(super) fn released(
+    book: &Book,
+    outcomes: &OutcomesRecipe,
+    from: Day,
+    to: Day,
+) -> impl Iterator<Item = ClientNo> {
+    let outcomes = *outcomes;
     let offers = (from != to).then(|| book.offers().iter());
     offers
         .into_iter()

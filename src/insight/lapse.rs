@@ -18,6 +18,8 @@ pub struct Lapse {
     pub probability: f64,
     /// What it spent on it in the last twelve months of the book, in minor units.
     pub year_minor: i64,
+    /// In how many purchases.
+    pub year_purchases: u32,
 }
 
 /// What a book's past says of products that clients stop buying.
@@ -48,6 +50,11 @@ impl LapseModel {
         }
     }
 
+    /// Days that clients usually have between purchases of one product.
+    pub fn usual_gap_days(&self) -> f64 {
+        self.usual_gap_days
+    }
+
     /// The overdue products of a client, those with most money at risk first, from its buckets by
     /// product. Products that it spent nothing on in a year are past, not lapsing.
     pub fn lapses(
@@ -70,6 +77,7 @@ impl LapseModel {
                 probability: self.churn.of(&purchases, &rhythm, as_of).probability,
                 rhythm,
                 year_minor,
+                year_purchases: purchases.year.purchases,
             })
         };
         let mut lapses: Vec<Lapse> = buckets

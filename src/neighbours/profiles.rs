@@ -133,6 +133,11 @@ impl Profile<'_> {
         self.values.iter().all(|value| value.is_nan())
     }
 
+    /// How many attributes it holds that can be compared.
+    pub fn known(&self) -> usize {
+        self.values.iter().filter(|value| !value.is_nan()).count()
+    }
+
     /// The squared difference between two clients, summed over the attributes that both have, and
     /// how many these are. A pair of different categories counts 1, a pair of numbers one standard
     /// deviation apart 0.5 (so that two clients at random differ by about 1), at most 4.

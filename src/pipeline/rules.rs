@@ -55,12 +55,9 @@ impl Rules {
                 .total_cmp(&a.priority_minor)
                 .then(a.product.cmp(&b.product))
         });
-        let (mut upsell, mut cross_sell) = (0, 0);
+        let mut counts = [0; Kind::ALL.len()];
         opportunities.retain(|opportunity| {
-            let count = match opportunity.kind {
-                Kind::Upsell => &mut upsell,
-                Kind::CrossSell => &mut cross_sell,
-            };
+            let count = &mut counts[opportunity.kind as usize];
             *count += 1;
             *count <= self.per_client
         });

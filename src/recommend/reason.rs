@@ -28,7 +28,26 @@ pub fn reason(
         (Language::Portuguese, Period::Quarter) => "por trimestre",
         (Language::Portuguese, Period::Year) => "por ano",
     };
+    let risk = opportunity.score;
     match (language, opportunity.kind) {
+        (Language::English, Kind::Lapse) => format!(
+            "Its next purchase of {product} is overdue: {expected} {per} is at risk, and {buying} of {neighbours} other buyers go on with it."
+        ),
+        (Language::Portuguese, Kind::Lapse) => format!(
+            "A próxima compra de {product} está atrasada: {expected} {per} em risco, e {buying} de {neighbours} outros compradores continuam."
+        ),
+        (Language::English, Kind::Renewal) => format!(
+            "Its contract ends soon: the {expected} {per} that it spends on {product} would be lost with a chance of {risk:.0} in 100."
+        ),
+        (Language::Portuguese, Kind::Renewal) => format!(
+            "O contrato termina em breve: os {expected} {per} que gasta com {product} se perderiam com chance de {risk:.0} em 100."
+        ),
+        (Language::English, Kind::WinBack) => format!(
+            "It stopped buying; on {product} it used to spend what would be {expected} {per} today, and {buying} of {neighbours} other buyers go on with it."
+        ),
+        (Language::Portuguese, Kind::WinBack) => format!(
+            "Parou de comprar; com {product} gastava o que hoje seriam {expected} {per}, e {buying} de {neighbours} outros compradores continuam."
+        ),
         (Language::English, Kind::Upsell) => format!(
             "Of {buying} similar clients that buy {product}, half would spend {expected} or more {per} at this client's size and one in five {high} or more; it spends {current}."
         ),

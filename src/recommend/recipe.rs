@@ -7,6 +7,8 @@ use serde::Deserialize;
 use crate::domain::Text;
 
 use super::adoption::AdoptionRecipe;
+use super::ideal_recipe::{IdealRecipe, ProspectsRecipe};
+use super::keep_recipe::KeepRecipe;
 
 /// The recipe that the binary carries.
 const STANDARD: &str = include_str!("../../models/standard/recipe.toml");
@@ -308,6 +310,12 @@ pub struct Recipe {
     pub segments: SegmentsRecipe,
     /// What clients are worth.
     pub value: ValueRecipe,
+    /// Which clients are the best.
+    pub ideal: IdealRecipe,
+    /// Which prospects are not worth a call.
+    pub prospects: ProspectsRecipe,
+    /// How tickets at risk become offers.
+    pub keep: KeepRecipe,
     parameters: Parameters,
 }
 
@@ -349,6 +357,9 @@ impl Recipe {
             churn: ChurnRecipe::of(&parameters)?,
             segments: SegmentsRecipe::of(&parameters)?,
             value: ValueRecipe::of(&parameters)?,
+            ideal: IdealRecipe::of(&parameters)?,
+            prospects: ProspectsRecipe::of(&parameters)?,
+            keep: KeepRecipe::of(&parameters)?,
             parameters,
         })
     }

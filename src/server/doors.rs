@@ -149,6 +149,7 @@ impl Requests {
                 "ExplainOpportunity" explain_opportunity ExplainOpportunityRequest;
                 "FindSimilarClients" find_similar_clients FindSimilarClientsRequest;
                 "RecommendWhatIf" recommend_what_if RecommendWhatIfRequest;
+                "PlanPipeline" plan_pipeline PlanPipelineRequest;
             }
             OutcomeService {
                 "RecordOutcomes" record_outcomes RecordOutcomesRequest;
@@ -163,6 +164,8 @@ impl Requests {
                 "RecordActions" record_actions RecordActionsRequest;
                 "ListObjectives" list_objectives ListObjectivesRequest;
                 "DeleteObjective" delete_objective DeleteObjectiveRequest;
+                "GetIdealClientProfile" get_ideal_client_profile GetIdealClientProfileRequest;
+                "RankProspects" rank_prospects RankProspectsRequest;
             }
             ModelService {
                 "ListRecipes" list_recipes ListRecipesRequest;

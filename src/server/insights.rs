@@ -12,7 +12,7 @@ use super::form::Form;
 use super::portfolios::language;
 use super::token::{Place, expired};
 use super::{Api, token};
-use crate::domain::{Client, ClientNo, DAYS_PER_MONTH, Language};
+use crate::domain::{Client, ClientNo, DAYS_PER_MONTH, Language, Opportunity};
 use crate::engine::{Insighted, Scored};
 use crate::insight::{ClientInsight, Grouping, LifeCycle, Signal, State, Sums, Tier};
 use crate::wire::v1;
@@ -148,6 +148,20 @@ impl InsightService for Api {
         request: Request<v1::DeleteObjectiveRequest>,
     ) -> Result<Response<v1::DeleteObjectiveResponse>, Status> {
         self.forget_aim(request).await
+    }
+
+    async fn get_ideal_client_profile(
+        &self,
+        request: Request<v1::GetIdealClientProfileRequest>,
+    ) -> Result<Response<v1::GetIdealClientProfileResponse>, Status> {
+        self.ideal_client_profile(request).await
+    }
+
+    async fn rank_prospects(
+        &self,
+        request: Request<v1::RankProspectsRequest>,
+    ) -> Result<Response<v1::RankProspectsResponse>, Status> {
+        self.ranked_prospects(request).await
     }
 }
 
@@ -412,14 +426,21 @@ fn lapses(insighted: &Insighted, insight: &ClientInsight) -> Vec<v1::Lapse> {
 
 /// What a client's offers would add over a year: each for the part of it after half a horizon.
 fn growth_year_minor(insighted: &Insighted, scored: &Scored, client: ClientNo) -> i64 {
+    let gain = expected_gain(scored.pipeline.of(client));
+    (gain * periods_gained(insighted)).round() as i64
+}
+
+/// What offers gain per period on average.
+pub(super) fn expected_gain(opportunities: &[Opportunity]) -> f64 {
+    let expected = |one: &Opportunity| one.probability * one.gain_minor as f64;
+    opportunities.iter().map(expected).sum()
+}
+
+/// Periods of a year in which an offer that succeeds half a horizon from now earns.
+pub(super) fn periods_gained(insighted: &Insighted) -> f64 {
     let period_months = insighted.moment.book.portfolio().period.months() as f64;
     let late = f64::from(insighted.recipe.offer.horizon_days) / 2.0 / DAYS_PER_MONTH;
-    let periods = (12.0 - late).max(0.0) / period_months;
-    let opportunities = scored.pipeline.of(client).iter();
-    let gain: f64 = opportunities
-        .map(|one| one.probability * one.gain_minor as f64)
-        .sum();
-    (gain * periods).round() as i64
+    (12.0 - late).max(0.0) / period_months
 }
 
 fn basis(insighted: &Insighted) -> v1::ChurnBasis {

@@ -100,6 +100,11 @@ impl Writer<'_> {
                 "The client is held out so that the effect of offering can be measured; nothing is shown of it.",
                 "O cliente está no grupo de controle, para medir o efeito das ofertas; nada dele é mostrado.",
             ),
+            Shortfall::KeepFirst => (
+                NoticeCode::KeepFirst,
+                "The client is likely to stop buying: keep it before selling it more.",
+                "É provável que o cliente pare de comprar: mantenha-o antes de vender mais.",
+            ),
         };
         let text = match self.language {
             Language::English => english,
@@ -124,6 +129,9 @@ pub(super) fn kind_to_wire(kind: Kind) -> v1::OpportunityKind {
     match kind {
         Kind::Upsell => v1::OpportunityKind::Upsell,
         Kind::CrossSell => v1::OpportunityKind::CrossSell,
+        Kind::Lapse => v1::OpportunityKind::Lapse,
+        Kind::Renewal => v1::OpportunityKind::Renewal,
+        Kind::WinBack => v1::OpportunityKind::WinBack,
     }
 }
 
@@ -133,6 +141,9 @@ pub(super) fn kind(form: &mut Form, field: &str, raw: i32) -> Option<Option<Kind
         Ok(v1::OpportunityKind::Unspecified) => Some(None),
         Ok(v1::OpportunityKind::Upsell) => Some(Some(Kind::Upsell)),
         Ok(v1::OpportunityKind::CrossSell) => Some(Some(Kind::CrossSell)),
+        Ok(v1::OpportunityKind::Lapse) => Some(Some(Kind::Lapse)),
+        Ok(v1::OpportunityKind::Renewal) => Some(Some(Kind::Renewal)),
+        Ok(v1::OpportunityKind::WinBack) => Some(Some(Kind::WinBack)),
         Err(_) => {
             form.refuse(field, format!("has no value {raw}"));
             None
@@ -201,7 +212,7 @@ pub(super) fn filter(
             Some(Some(kind)) => {
                 filter.kinds.insert(kind);
             }
-            Some(None) => form.refuse(field, "must be UPSELL or CROSS_SELL"),
+            Some(None) => form.refuse(field, "must name a kind"),
             None => return Ok(None),
         }
     }

@@ -1,9 +1,13 @@
 //! Receipts, from the domain to the contract.
 
-use crate::domain::QuantileReceipt;
+use crate::domain::{Day, QuantileReceipt, Share};
+use crate::engine::Book;
+use crate::insight::Kept;
 use crate::outcome::Correction;
 use crate::recommend::adoption::{AdoptionReceipt, ReceiptTerm};
-use crate::recommend::{PriorityReceipt, ProbabilityReceipt, Receipt, TicketReceipt, recompute};
+use crate::recommend::{
+    PriorityReceipt, ProbabilityReceipt, Receipt, Recipe, TicketReceipt, recompute,
+};
 use crate::wire::v1;
 
 /// Writes a receipt. `digits` are those that tickets are rounded to, `correction` what outcomes taught.
@@ -33,6 +37,40 @@ pub(super) fn to_wire(receipt: &Receipt, digits: u32, correction: Correction) ->
             value_minor,
             margin_rate,
             contact_cost_minor,
+        }),
+        keep: None,
+    }
+}
+
+/// Writes the receipt of an offer that keeps a client.
+pub(super) fn kept_to_wire(kept: &Kept, book: &Book, recipe: &Recipe) -> v1::Receipt {
+    let (offer, receipt) = (&kept.opportunity, &kept.receipt);
+    let day = |day: Option<Day>| day.map_or(String::new(), |day| day.to_string());
+    let product = book.products().get(offer.product.0);
+    let margin_rate = product.and_then(|product| product.margin_rate);
+    v1::Receipt {
+        ticket: None,
+        probability: None,
+        priority: Some(v1::PriorityReceipt {
+            probability: offer.probability,
+            value_minor: offer.gain_minor as f64,
+            margin_rate: margin_rate.map_or(recipe.offer.margin_rate, Share::get),
+            contact_cost_minor: recipe.offer.contact_cost_minor,
+        }),
+        keep: Some(v1::KeepReceipt {
+            ticket_minor: receipt.ticket_minor,
+            purchase_minor: receipt.purchase_minor,
+            expected_gap_days: receipt.gap_days,
+            last_date: day(receipt.last_day),
+            contract_end_date: day(receipt.contract_end),
+            other_buyers: receipt.others.before,
+            other_buyers_going_on: receipt.others.still,
+            going_on_share: receipt.going_on,
+            risk: receipt.risk,
+            kept_share: receipt.kept_share,
+            rounding: Some(v1::Rounding {
+                digits: recipe.offer.significant_digits,
+            }),
         }),
     }
 }

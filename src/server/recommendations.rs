@@ -12,15 +12,14 @@ use tonic::{Request, Response, Status};
 
 use super::access::Caller;
 use super::form::{Form, MAX_BATCH};
-use super::opportunities::{Writer, kind, order, total_gain};
+use super::opportunities::{Writer, order, total_gain};
 use super::portfolios::language;
 use super::selected::select;
 use super::showings::showings;
 use super::token::{Place, expired};
-use super::{Api, receipts, token};
+use super::{Api, token};
 use crate::domain::{
-    ClientId, Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Shortfall,
-    Violation,
+    Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Shortfall, Violation,
 };
 use crate::engine::{Advice, Book, Refusal, Scored, Supposed, Tenant};
 use crate::pipeline::Order;
@@ -67,6 +66,7 @@ impl RecommendationService for Api {
             };
             if held_out {
                 advice.opportunities.clear();
+                advice.keep.clear();
                 advice.shortfalls = BTreeSet::from([Shortfall::HeldOut]);
             }
             let answer = Shown::of(&moment.book, language, advice, rows, false);
@@ -77,6 +77,8 @@ impl RecommendationService for Api {
                 upsell_total_minor: answer.upsell_total_minor,
                 cross_sell: answer.cross_sell,
                 cross_sell_total_minor: answer.cross_sell_total_minor,
+                keep: answer.keep,
+                keep_total_minor: answer.keep_total_minor,
                 notices: answer.notices,
                 sequence: moment.book.sequence(),
             };
@@ -197,54 +199,18 @@ impl RecommendationService for Api {
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
+    async fn plan_pipeline(
+        &self,
+        request: Request<v1::PlanPipelineRequest>,
+    ) -> Result<Response<v1::PlanPipelineResponse>, Status> {
+        self.planned(request).await
+    }
+
     async fn explain_opportunity(
         &self,
         request: Request<v1::ExplainOpportunityRequest>,
     ) -> Result<Response<v1::ExplainOpportunityResponse>, Status> {
-        let (caller, request) = Caller::of(request)?;
-        let mut form = Form::default();
-        let portfolio = form.portfolio(&request.portfolio_id);
-        let client: Option<ClientId> = form.client("client_id", &request.client_id);
-        let product: Option<ProductId> = form.product("product_id", &request.product_id);
-        let kind = kind(&mut form, "kind", request.kind);
-        let language = language(&mut form, "language", request.language);
-        let wanted = client.zip(product).zip(kind.zip(language));
-        let (tenant, ((client, product), (kind, language))) =
-            self.open(&caller, form, portfolio, wanted)?;
-        self.compute(&caller, move || {
-            let moment = tenant.moment();
-            let book = &moment.book;
-            let (client_no, _) = book.client(&client)?;
-            let (product_no, _) = book.product(&product)?;
-            let bought = book.matrix().cell(client_no, product_no).is_some();
-            let kind = kind.unwrap_or(if bought { Kind::Upsell } else { Kind::CrossSell });
-            if bought != (kind == Kind::Upsell) {
-                let reason = match bought {
-                    true => "is CROSS_SELL, but the client buys the product: ask for UPSELL",
-                    false => "is UPSELL, but the client does not buy the product: ask for CROSS_SELL",
-                };
-                return Err(Refusal::Invalid(vec![Violation::new("kind", reason)]).into());
-            }
-            let explained = tenant.explain(&moment, client_no, product_no)?;
-            let (opportunity, receipt) = explained.ok_or_else(|| {
-                let text = format!(
-                    "no figure is published for the client '{client}' and the product '{product}': too few similar clients buy it, or too little is known of the client"
-                );
-                Refusal::Precondition(text)
-            })?;
-            let writer = Writer { book, language: language.unwrap_or(book.portfolio().language) };
-            let model = tenant.model(&moment)?;
-            Ok(v1::ExplainOpportunityResponse {
-                opportunity: Some(writer.opportunity(&opportunity, false)),
-                receipt: Some(receipts::to_wire(
-                    &receipt,
-                    model.recipe().offer.significant_digits,
-                    model.correction(),
-                )),
-                sequence: book.sequence(),
-            })
-        })
-        .await
+        self.explained(request).await
     }
 
     async fn find_similar_clients(
@@ -339,7 +305,7 @@ impl RecommendationService for Api {
 
 impl Api {
     /// The portfolio that a request is for, once all its fields are read.
-    fn open<T>(
+    pub(super) fn open<T>(
         &self,
         caller: &Caller,
         form: Form,
@@ -350,7 +316,7 @@ impl Api {
         Ok((self.gate.tenant(caller, &portfolio)?, rest))
     }
 
-    async fn compute<T: Send + 'static>(
+    pub(super) async fn compute<T: Send + 'static>(
         &self,
         caller: &Caller,
         work: impl FnOnce() -> Result<T, Status> + Send + 'static,
@@ -366,11 +332,13 @@ struct Shown {
     upsell_total_minor: i64,
     cross_sell: Vec<v1::Opportunity>,
     cross_sell_total_minor: i64,
+    keep: Vec<v1::Opportunity>,
+    keep_total_minor: i64,
     notices: Vec<v1::Notice>,
 }
 
 impl Shown {
-    /// Upsell by gain, cross-sell by priority, at most `rows` of each.
+    /// Upsell by gain, cross-sell and what keeps the client by priority, at most `rows` of each.
     fn of(
         book: &Book,
         language: Option<Language>,
@@ -382,7 +350,7 @@ impl Shown {
             book,
             language: language.unwrap_or(book.portfolio().language),
         };
-        let [upsell, cross_sell] = chosen(&advice, rows);
+        let [upsell, cross_sell, keep] = chosen(&advice, rows);
         let written = |rows: &[&Opportunity]| {
             rows.iter()
                 .map(|row| writer.opportunity(row, supposed))
@@ -394,24 +362,29 @@ impl Shown {
             upsell: written(&upsell),
             cross_sell_total_minor: total_gain(cross_sell.iter().copied()),
             cross_sell: written(&cross_sell),
+            keep_total_minor: total_gain(keep.iter().copied()),
+            keep: written(&keep),
             notices: writer.notices(&advice.shortfalls),
         }
     }
 }
 
-/// Upsell by gain, cross-sell by priority, at most `rows` of each.
-fn chosen(advice: &Advice, rows: usize) -> [Vec<&Opportunity>; 2] {
-    [
-        (Kind::Upsell, Order::Gain),
-        (Kind::CrossSell, Order::Priority),
-    ]
-    .map(|(kind, order)| {
-        let of_kind = advice.opportunities.iter().filter(|row| row.kind == kind);
-        let mut list: Vec<&Opportunity> = of_kind.collect();
+/// Upsell by gain, cross-sell and what keeps the client by priority, at most `rows` of each.
+fn chosen(advice: &Advice, rows: usize) -> [Vec<&Opportunity>; 3] {
+    let of = |kind: Kind| {
+        let offers = advice.opportunities.iter();
+        offers.filter(|row| row.kind == kind).collect()
+    };
+    let mut lists = [
+        (of(Kind::Upsell), Order::Gain),
+        (of(Kind::CrossSell), Order::Priority),
+        (advice.keep.iter().collect::<Vec<_>>(), Order::Priority),
+    ];
+    for (list, order) in &mut lists {
         list.sort_by(|a, b| order.compare(a, b));
         list.truncate(rows);
-        list
-    })
+    }
+    lists.map(|(list, _)| list)
 }
 
 /// Supposed tickets, by the caller's ids.

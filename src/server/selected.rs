@@ -78,7 +78,7 @@ pub(super) fn select<'a>(
     let admitted = |row: &&Opportunity| {
         clients[row.client.index()] && products[row.product.index()] && filter.admits(row)
     };
-    let mut found: Vec<_> = scored.pipeline.iter().filter(admitted).collect();
+    let mut found: Vec<_> = scored.offers().filter(admitted).collect();
     if order != Order::Priority {
         found.sort_by(|a, b| order.compare(a, b));
     }

@@ -43,7 +43,10 @@ pub(super) fn showings<'a>(
         let showing = Showing {
             day,
             probability: row.probability,
-            history_probability: correction.undo(row.probability),
+            history_probability: match row.kind.sells() {
+                true => correction.undo(row.probability),
+                false => row.probability,
+            },
             potential_minor: row.potential_ticket_minor,
             gain_minor: row.gain_minor,
             held_out,

@@ -341,6 +341,65 @@ try:
         assert (one["clients"], one["baseline_date"], one["standing"]) == (clients, as_of.isoformat(), "just_set"), one
     print(f"ok: {len(wanted)} objectives of {', '.join(group or 'all' for group in groups)} as worked out from the files")
 
+    # What keeps clients or wins them back: tickets, what other buyers do, chances, priorities.
+    before, still = collections.defaultdict(set), collections.defaultdict(set)
+    for (client, product, month), bucket in buckets.items():
+        back = last_month - month
+        if bucket[0] > 0 and back < 6:
+            (still if back < 3 else before)[product].add(client)
+    sum_before = sum(map(len, before.values()))
+    usual_share = sum(len(before[product] & still[product]) for product in before) / sum_before if sum_before else 1
+
+    def rounded(amount, digits=3):
+        whole = math.floor(amount + 0.5)
+        unit = 10 ** max(0, len(str(whole)) - digits)
+        return (whole + unit // 2) // unit * unit
+
+    def kept(client, product, kind, spent, bought, gap, risk, share):
+        others = before[product] - {client}
+        going = min(1, (len(others & still[product]) + 5 * usual_share) / (len(others) + 5) / usual_share) if usual_share else 1
+        gain = rounded(spent / bought * 30.4375 / gap * going)
+        chance = risk * share
+        if going < 0.5 or gain <= 0:
+            return None
+        return dict(client_id=client, product_id=product, kind=kind, gain_minor=gain, probability=chance, neighbours=len(others),
+                    neighbours_buying=len(others & still[product]), priority=chance * gain * rates[product])
+
+    want = []
+    for client, one in expected.items():
+        if not one["last"]:
+            continue
+        rows_of = []
+        if one["state"] != "inactive":
+            for product, _, _, spent, risk in overdue[client]:
+                lines = by_pair[client, product]
+                bought = purchases([line for line in lines if last_month - line[0][2] < 12])[0]
+                gap = rhythm(stand(lines, as_of), pair_usual, as_of)[0]
+                rows_of.append(kept(client, product, "lapse", spent, bought, gap, risk, 0.25))
+        elif (as_of - one["last"]).days <= 730:
+            for product in {key[1] for key, _ in of_client[client]}:
+                lines = by_pair[client, product]
+                year = [line for line in lines if number(one["last"]) - line[0][2] < 12]
+                spent, bought = sum(bucket[0] for _, bucket in year), purchases(year)[0]
+                stood = stand(lines, one["last"])
+                if stood and spent > 0 and bought:
+                    rows_of.append(kept(client, product, "win_back", spent, bought, rhythm(stood, pair_usual, one["last"])[0], one["churn"], 0.1))
+        rows_of = sorted(filter(None, rows_of), key=lambda row: -row["priority"])[:10]
+        want += rows_of
+        sells = [row for row in pipeline if row["client_id"] == client and row["kind"] in ("upsell", "cross_sell")]
+        assert not (rows_of and one["churn"] >= 0.8 and sells), ("kept before it is sold more", client)
+    if learns_from_all:
+        have = {(row["client_id"], row["product_id"], row["kind"]): row for row in pipeline if row["kind"] not in ("upsell", "cross_sell")}
+        assert have.keys() == {(row["client_id"], row["product_id"], row["kind"]) for row in want}, (len(have), len(want))
+        for row in want:
+            shown = have[row["client_id"], row["product_id"], row["kind"]]
+            assert abs(shown["gain_minor"] - row["gain_minor"]) <= 10 ** max(0, len(str(row["gain_minor"])) - 3), (shown, row)
+            assert abs(shown["probability"] - row["probability"]) < 1e-6, (shown, row)
+            assert (shown["neighbours"], shown["neighbours_buying"]) == (row["neighbours"], row["neighbours_buying"]), (shown, row)
+        by_kind = {kind: [row for row in want if row["kind"] == kind] for kind in ("lapse", "win_back")}
+        told = ", ".join(f"{len(some)} {kind}s of {sum(row['gain_minor'] for row in some) / 100:,.2f} a month" for kind, some in by_kind.items())
+        print(f"ok: {told}, with their chances and what other buyers do")
+
     # A sale ten days on: the objective of all is measured anew, at the pace of those ten days.
     sale = pathlib.Path(work.name) / "one.csv"
     day = as_of + datetime.timedelta(days=10)

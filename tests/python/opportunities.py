@@ -130,7 +130,7 @@ try:
         of_kind = [o for o in whole if o.kind == kind]
         drawn = dice.sample(of_kind, min(1000, len(of_kind)))
         for o in drawn:
-            asked = rec.ExplainOpportunityRequest(portfolio_id=BOOK, client_id=o.client_id, product_id=o.product_id)
+            asked = rec.ExplainOpportunityRequest(portfolio_id=BOOK, client_id=o.client_id, product_id=o.product_id, kind=o.kind)
             explained = R.ExplainOpportunity(asked)
             receipts.check(explained)
             assert explained.opportunity.priority_minor == o.priority_minor, o

@@ -40,10 +40,24 @@ def recompute(receipt):
 def check(explained):
     """Fails where the receipt of an ExplainOpportunityResponse does not give its figures to the minor unit."""
     o, receipt = explained.opportunity, explained.receipt
+    if receipt.HasField("keep"):
+        return check_kept(o, receipt)
     tickets = recompute(receipt)
     assert tickets == [o.low_ticket_minor, o.expected_ticket_minor, o.high_ticket_minor], (o, tickets)
     z = receipt.probability.intercept + sum(t.value * t.coefficient for t in receipt.probability.terms)
     z = receipt.probability.outcome_shift + receipt.probability.outcome_scale * max(-15, min(15, z))
     assert abs(1 / (1 + math.exp(-max(-15, min(15, z)))) - o.probability) < 1e-12, o
     p = receipt.priority
+    assert abs(p.probability * p.value_minor * p.margin_rate - p.contact_cost_minor - o.priority_minor) <= 0.5 + 1e-6, o
+
+
+def check_kept(o, receipt):
+    """The same of an offer that keeps a client."""
+    keep, p = receipt.keep, receipt.priority
+    if keep.expected_gap_days:
+        assert abs(keep.ticket_minor - keep.purchase_minor * 30.4375 / keep.expected_gap_days) < 1e-6 * keep.ticket_minor, o
+    at_risk = rounded(keep.ticket_minor * keep.going_on_share, keep.rounding.digits)
+    assert at_risk == o.gain_minor == o.potential_ticket_minor == o.expected_ticket_minor, (o, at_risk)
+    assert (keep.other_buyers, keep.other_buyers_going_on) == (o.neighbours, o.neighbours_buying), o
+    assert abs(keep.risk * keep.kept_share - o.probability) < 1e-12 and abs(100 * keep.risk - o.score) < 1e-9, o
     assert abs(p.probability * p.value_minor * p.margin_rate - p.contact_cost_minor - o.priority_minor) <= 0.5 + 1e-6, o

@@ -16,8 +16,10 @@ use crate::wire::v1;
 use crate::wire::v1::attribute_value::Value;
 use crate::wire::v1::catalog_service_client::CatalogServiceClient;
 
-/// Columns that are no attributes.
-const COLUMNS: [&str; 4] = ["client_id", "name", "owner", "excluded_products"];
+/// Columns that are no attributes, beside that of the id.
+const COLUMNS: [&str; 3] = ["name", "owner", "excluded_products"];
+/// The column of the id in a file of clients.
+const CLIENT_ID: &str = "client_id";
 /// Decimals of an attribute that are kept.
 const DECIMALS: u32 = 6;
 
@@ -30,27 +32,36 @@ struct Attribute {
 }
 
 /// A clients file that can be read.
-pub(super) struct Clients {
+pub(in crate::cli) struct Clients {
     table: Table,
-    places: [Option<usize>; COLUMNS.len()],
+    places: [Option<usize>; COLUMNS.len() + 1],
     attributes: Vec<Attribute>,
 }
 
 impl Clients {
     /// Opens a file and finds out which of its columns are numbers.
     pub(super) fn open(reading: Reading, path: &Path) -> anyhow::Result<Self> {
+        Self::open_by(CLIENT_ID, reading, path)
+    }
+
+    /// The same of companies whose id stands in another column.
+    pub(in crate::cli) fn open_by(id: &str, reading: Reading, path: &Path) -> anyhow::Result<Self> {
         let table = Table::open(path, reading.delimiter)?;
-        table.required("client_id")?;
-        let attributes = attributes(reading, path, &table)?;
+        table.required(id)?;
+        let attributes = attributes(reading, path, &table, id)?;
+        let [name, owner, excluded] = COLUMNS.map(|name| table.column(name));
         Ok(Self {
-            places: COLUMNS.map(|name| table.column(name)),
+            places: [table.column(id), name, owner, excluded],
             attributes,
             table,
         })
     }
 
     /// Reads the file for somebody else than a server.
-    pub(super) fn read(self, take: impl FnMut(Result<v1::Client, BadRow>)) -> anyhow::Result<()> {
+    pub(in crate::cli) fn read(
+        self,
+        take: impl FnMut(Result<v1::Client, BadRow>),
+    ) -> anyhow::Result<()> {
         let read = |row: &Row| {
             client(&self.places, &self.attributes, row)
                 .map(|client| (client.client_id.clone(), client))
@@ -88,11 +99,18 @@ impl Clients {
 }
 
 /// The attribute columns. One whose values are all numbers is numeric.
-fn attributes(reading: Reading, path: &Path, table: &Table) -> anyhow::Result<Vec<Attribute>> {
+fn attributes(
+    reading: Reading,
+    path: &Path,
+    table: &Table,
+    id: &str,
+) -> anyhow::Result<Vec<Attribute>> {
     let names = table.header().iter().enumerate();
-    let columns: Vec<(usize, &String)> = names
-        .filter(|(_, name)| !name.is_empty() && !COLUMNS.contains(&name.to_lowercase().as_str()))
-        .collect();
+    let is_attribute = |name: &str| {
+        let name = name.to_lowercase();
+        !name.is_empty() && name != id && !COLUMNS.contains(&name.as_str())
+    };
+    let columns: Vec<(usize, &String)> = names.filter(|(_, name)| is_attribute(name)).collect();
     if columns.len() > MAX_ATTRIBUTES {
         bail!(
             "{} has {} columns of attributes; a client has at most {MAX_ATTRIBUTES}. Leave some out, or name the file's delimiter with --delimiter if the columns are split wrongly",
@@ -145,7 +163,7 @@ fn numbers(reading: Reading, split_by: u8, values: &[String]) -> Option<Decimal>
 }
 
 fn client(
-    places: &[Option<usize>; COLUMNS.len()],
+    places: &[Option<usize>; COLUMNS.len() + 1],
     attributes: &[Attribute],
     row: &Row,
 ) -> Result<v1::Client, String> {

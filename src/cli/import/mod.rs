@@ -8,7 +8,7 @@
 
 mod amounts;
 mod catalog;
-mod clients;
+pub(super) mod clients;
 pub(super) mod dates;
 mod dialect;
 pub(super) mod doors;

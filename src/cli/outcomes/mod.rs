@@ -46,9 +46,12 @@ const REASONS: [(&str, v1::RejectReason); 5] = [
 ];
 
 /// Kinds by the names that files and flags use.
-const KINDS: [(&str, v1::OpportunityKind); 2] = [
+const KINDS: [(&str, v1::OpportunityKind); 5] = [
     ("upsell", v1::OpportunityKind::Upsell),
     ("cross_sell", v1::OpportunityKind::CrossSell),
+    ("lapse", v1::OpportunityKind::Lapse),
+    ("renewal", v1::OpportunityKind::Renewal),
+    ("win_back", v1::OpportunityKind::WinBack),
 ];
 
 /// What a name stands for, in any case and with spaces or hyphens too.

@@ -19,7 +19,7 @@ const OUTCOME: Need = Need::Role(Role::OutcomeOnly);
 const ADMIN: Need = Need::Role(Role::Admin);
 
 /// Every call by its path.
-const CALLS: [(&str, Need); 47] = [
+const CALLS: [(&str, Need); 50] = [
     ("/grpc.health.v1.Health/Check", Need::Nothing),
     ("/grpc.health.v1.Health/Watch", Need::Nothing),
     (
@@ -70,6 +70,7 @@ const CALLS: [(&str, Need); 47] = [
         "/carteira.v1.RecommendationService/StreamOpportunities",
         READER,
     ),
+    ("/carteira.v1.RecommendationService/PlanPipeline", READER),
     (
         "/carteira.v1.RecommendationService/ExplainOpportunity",
         READER,
@@ -89,6 +90,8 @@ const CALLS: [(&str, Need); 47] = [
     ("/carteira.v1.InsightService/RecordActions", WRITER),
     ("/carteira.v1.InsightService/ListObjectives", READER),
     ("/carteira.v1.InsightService/DeleteObjective", WRITER),
+    ("/carteira.v1.InsightService/GetIdealClientProfile", READER),
+    ("/carteira.v1.InsightService/RankProspects", READER),
     ("/carteira.v1.ModelService/ListRecipes", Need::Nothing),
     ("/carteira.v1.ModelService/GetRecipe", READER),
     ("/carteira.v1.ModelService/SetRecipe", ADMIN),

@@ -1,0 +1,189 @@
+//! Offers that keep clients: from a moment and what the book's past says, beside those that sell.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::changed::Changed;
+use super::insights::{Insighted, facts};
+use super::scoring::Eligible;
+use super::tenant::{REBUILD_SHARE, Tenant, released};
+use super::{Book, EngineError};
+use crate::domain::{ClientNo, Day, Kind, ProductNo, Share};
+use crate::insight::{Keeper, Kept, Known, Tally};
+use crate::pipeline::{Pipeline, Rules};
+
+/// The offers that keep clients, of a whole portfolio.
+#[derive(Debug, Clone)]
+pub struct Keeping {
+    /// What they were made of.
+    pub insighted: Arc<Insighted>,
+    /// The offers.
+    pub pipeline: Pipeline,
+    /// Whether each client is kept before it is sold more, by number.
+    first: Vec<bool>,
+    today: Day,
+}
+
+impl Keeping {
+    /// Whether a client is kept before it is sold more: its offers that sell wait.
+    pub fn comes_first(&self, client: ClientNo) -> bool {
+        self.first.get(client.index()).copied().unwrap_or(false)
+    }
+
+    /// The offers of a moment, made of earlier ones where few clients changed and the day is the same.
+    /// Cost: the buckets of these clients, or of all.
+    pub(super) fn of(
+        last: Option<&Self>,
+        changed: &Changed,
+        insighted: Arc<Insighted>,
+        today: Day,
+    ) -> Self {
+        let book = &insighted.moment.book;
+        let clients = book.clients().numbers();
+        let same = |last: &&Self| {
+            Arc::ptr_eq(&last.insighted.past, &insighted.past)
+                && last.insighted.insights.as_of == insighted.insights.as_of
+                && last.insighted.recipe == insighted.recipe
+        };
+        let few =
+            |changed: &BTreeSet<ClientNo>| (changed.len() as f64) < REBUILD_SHARE * clients as f64;
+        if let (Some(last), Changed::Clients(changed)) = (last.filter(same), changed) {
+            let mut changed = changed.clone();
+            changed.extend(released(
+                book,
+                &insighted.recipe.outcomes,
+                last.today,
+                today,
+            ));
+            if few(&changed) {
+                let numbers: Vec<ClientNo> = changed.into_iter().collect();
+                let rows = rows(&insighted, today, &numbers);
+                let mut first = last.first.clone();
+                first.resize(clients, false);
+                for (client, (_, comes_first)) in numbers.iter().zip(&rows) {
+                    first[client.index()] = *comes_first;
+                }
+                let rows = rows.into_iter().map(|(row, _)| row);
+                return Self {
+                    pipeline: last.pipeline.with_rows(numbers.into_iter().zip(rows)),
+                    first,
+                    insighted,
+                    today,
+                };
+            }
+        }
+        let all: Vec<ClientNo> = (0..clients as u32).map(ClientNo).collect();
+        let (rows, first): (Vec<_>, Vec<_>) = rows(&insighted, today, &all).into_iter().unzip();
+        Self {
+            pipeline: Pipeline::new(rows),
+            first,
+            insighted,
+            today,
+        }
+    }
+}
+
+type Row = (Arc<[crate::domain::Opportunity]>, bool);
+
+/// The offers of some clients, and whether each is kept before it is sold more. On all cores.
+fn rows(insighted: &Insighted, today: Day, clients: &[ClientNo]) -> Vec<Row> {
+    let row = |client: &ClientNo| {
+        let (kept, comes_first) = kept(insighted, &insighted.moment.book, *client, today);
+        let offers: Vec<_> = kept.into_iter().map(|one| one.opportunity).collect();
+        (offers.into(), comes_first)
+    };
+    clients.par_iter().map(row).collect()
+}
+
+/// What keeps one client, that the rules let through, and whether that comes before selling it more.
+/// Cost: its buckets.
+pub(super) fn kept(
+    insighted: &Insighted,
+    book: &Book,
+    client: ClientNo,
+    today: Day,
+) -> (Vec<Kept>, bool) {
+    let nothing = (Vec::new(), false);
+    let recipe = &insighted.recipe;
+    let Some(record) = book.clients().get(client.0) else {
+        return nothing;
+    };
+    let Some(facts) = facts(book, client, &mut Tally::default(), &|_| 0.0) else {
+        return nothing;
+    };
+    let months = book.months();
+    let as_of = insighted.insights.as_of;
+    let keeper = Keeper {
+        churn: &insighted.past.churn,
+        lapse: &insighted.past.lapse,
+        trends: &insighted.past.trends,
+        usual_gap_days: insighted.insights.usual_gap_days,
+        as_of,
+        first: months.map_or(as_of.month(), |(first, _)| first),
+        period_months: book.portfolio().period.months() as f64,
+        recipe,
+    };
+    let buckets: Vec<_> = book.buckets(client).collect();
+    let lines = book.tickets(client);
+    let tickets: Vec<(ProductNo, i64)> = lines
+        .iter()
+        .map(|line| (line.product, line.ticket_minor))
+        .collect();
+    let known = Known {
+        client,
+        facts: &facts,
+        buckets: &buckets,
+        tickets: &tickets,
+    };
+    let margin = |product: ProductNo| {
+        let product = book.products().get(product.0);
+        let rate = product.and_then(|product| product.margin_rate);
+        rate.map_or(recipe.offer.margin_rate, Share::get)
+    };
+    let (kept, churn) = keeper.offers(&known, &margin);
+    let (receipts, offers): (Vec<_>, Vec<_>) = kept
+        .iter()
+        .map(|one| {
+            let offer = &one.opportunity;
+            ((offer.product, offer.kind, one.receipt), offer.clone())
+        })
+        .unzip();
+    let rules = Rules {
+        per_client: recipe.offer.per_client,
+    };
+    let eligible = Eligible::on(book, recipe.outcomes, today);
+    let cells = book.matrix().row(client);
+    let offers = rules.keep(&eligible, Some(record), cells, offers);
+    let kept: Vec<Kept> = offers
+        .into_iter()
+        .filter_map(|opportunity| {
+            let of = |(product, kind, _): &&(ProductNo, Kind, _)| {
+                (*product, *kind) == (opportunity.product, opportunity.kind)
+            };
+            let receipt = receipts.iter().find(of)?.2;
+            Some(Kept {
+                opportunity,
+                receipt,
+            })
+        })
+        .collect();
+    let likely = churn.is_some_and(|churn| churn >= recipe.keep.first_from);
+    let comes_first = likely && recipe.keep.first_from < 1.0 && !kept.is_empty();
+    (kept, comes_first)
+}
+
+impl Tenant {
+    /// What keeps one client, and whether that comes before selling it more: by what the book's past last
+    /// said where the book is large.
+    pub(super) fn keep(
+        &self,
+        book: &Book,
+        client: ClientNo,
+        today: Day,
+    ) -> Result<(Vec<Kept>, bool), EngineError> {
+        let insighted = self.insights_for_now()?;
+        Ok(kept(&insighted, book, client, today))
+    }
+}
