@@ -2,6 +2,8 @@
 //! logged: none of them stands in the log, in the text of an error, or in what the types of the domain show for
 //! debugging. And what an erased client was is in no file of the data folder.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+// Tables of cases are long and read well.
+#![allow(clippy::too_many_lines, clippy::match_same_arms)]
 
 mod common;
 
@@ -38,8 +40,9 @@ fn forms(secrets: &[String]) -> Vec<String> {
         let bytes = text.bytes().take(8);
         let listed: Vec<String> = bytes.clone().map(|byte| byte.to_string()).collect();
         forms.push(listed.join(", "));
-        forms.push(bytes.clone().map(|byte| format!("{byte:02x}")).collect());
-        forms.push(bytes.map(|byte| format!("\\x{byte:02x}")).collect());
+        let hex: Vec<String> = bytes.map(|byte| format!("{byte:02x}")).collect();
+        forms.push(hex.join(""));
+        forms.push(hex.join("\\x"));
     }
     forms.push(AMOUNT.to_string());
     forms.push("9182736.45".into());
@@ -55,11 +58,12 @@ fn marked(contract: &Contract, request: &str, wrong: Option<Wrong>) -> Vec<u8> {
         let long = format!("{NAME} {}", "é".repeat(200));
         match (field.name(), field.label(), wrong) {
             ("recipe_overrides" | "overrides", _, _) => Fill::Nothing,
-            ("update_fields", Label::Repeated, _) => Fill::Times(1),
-            ("states" | "life_cycles" | "tiers" | "kinds" | "results", Label::Repeated, _)
-            | ("client_ids" | "product_ids" | "categories" | "owners", Label::Repeated, _) => {
-                Fill::Nothing
-            }
+            (
+                "states" | "life_cycles" | "tiers" | "kinds" | "results" | "client_ids"
+                | "product_ids" | "categories" | "owners",
+                Label::Repeated,
+                _,
+            ) => Fill::Nothing,
             ("tickets", Label::Repeated, _) if message == "RecommendWhatIfRequest" => {
                 Fill::Times(1)
             }
@@ -70,12 +74,18 @@ fn marked(contract: &Contract, request: &str, wrong: Option<Wrong>) -> Vec<u8> {
             ("product_id", _, Some(Wrong::Missing)) => Fill::Text("p9".into()),
             ("client_id", _, _) => Fill::Text("c1".into()),
             ("product_id", _, _) => Fill::Text("p1".into()),
-            ("request_id" | "page_token" | "group_by" | "key_id" | "segment_attribute", _, _) => {
-                Fill::Nothing
-            }
-            ("excluded_product_ids" | "upgrade_of_product_id" | "needs_product_id", _, _) => {
-                Fill::Nothing
-            }
+            (
+                "request_id"
+                | "page_token"
+                | "group_by"
+                | "key_id"
+                | "segment_attribute"
+                | "excluded_product_ids"
+                | "upgrade_of_product_id"
+                | "needs_product_id",
+                _,
+                _,
+            ) => Fill::Nothing,
             ("sale_id", _, _) => Fill::Text("sale 1".into()),
             ("update_fields", _, _) => Fill::Text("name".into()),
             ("currency", _, _) => Fill::Text("BRL".into()),
@@ -99,7 +109,6 @@ fn marked(contract: &Contract, request: &str, wrong: Option<Wrong>) -> Vec<u8> {
                 Type::Int64 if wrong == Some(Wrong::Numbers) => Fill::Whole(-AMOUNT),
                 Type::Int64 if field.name() == "min_gain_minor" => Fill::Nothing,
                 Type::Int64 => Fill::Whole(AMOUNT),
-                Type::Bool => Fill::Whole(1),
                 _ => Fill::Whole(1),
             },
         }

@@ -9,8 +9,6 @@
 
 #[path = "common/contract.rs"]
 mod contract;
-#[path = "common/faults.rs"]
-mod faults;
 mod store_support;
 
 use std::io::Write as _;
@@ -22,8 +20,8 @@ use std::time::{Duration, Instant};
 use carteira::doors;
 use carteira::store::{OpenOptions, Store};
 use contract::{Contract, Fill};
-use faults::{seed_of, tell, times_more};
 use peak_alloc::PeakAlloc;
+use store_support::faults::{seed_of, tell, times_more};
 use store_support::{founding, unit};
 
 #[global_allocator]

@@ -80,8 +80,8 @@ impl Drawn<'_> {
                 (_, _) if wrong && field.r#type() == Type::String => one_of("wrong\u{7}", 3),
                 ("client_id" | "client_ids", _) => one_of("c", 8),
                 ("product_id" | "product_ids", _) => one_of("p", 5),
-                ("request_id", _) if draw % 3 > 0 => one_of("request ", 400),
-                ("sale_id", _) if draw % 3 > 0 => one_of("sale ", 60),
+                ("request_id", _) if !draw.is_multiple_of(3) => one_of("request ", 400),
+                ("sale_id", _) if !draw.is_multiple_of(3) => one_of("sale ", 60),
                 ("owner" | "owners", _) => one_of("owner ", 3),
                 ("category" | "categories", _) => one_of("family ", 2),
                 ("key" | "value" | "text" | "values", _) if field.r#type() == Type::String => {
@@ -98,13 +98,19 @@ impl Drawn<'_> {
                 }
                 ("key_id", _) => Fill::Text("0123456789abcdef".into()),
                 // Tokens are drawn at random by each server; the first page is asked for.
-                ("page_token" | "group_by" | "segment_attribute", _) => Fill::Nothing,
-                ("needs_product_id" | "upgrade_of_product_id", _) => Fill::Nothing,
+                (
+                    "page_token"
+                    | "group_by"
+                    | "segment_attribute"
+                    | "needs_product_id"
+                    | "upgrade_of_product_id"
+                    | "min_gain_minor",
+                    _,
+                ) => Fill::Nothing,
                 ("page_size" | "max_per_kind" | "max_clients" | "limit", _) => {
                     Fill::Whole((draw % 7) as i64)
                 }
                 ("window_months", _) => Fill::Whole((draw % 6 + 3) as i64),
-                ("min_gain_minor", _) => Fill::Nothing,
                 (_, _) => match field.r#type() {
                     Type::Message => Fill::Times(1),
                     Type::String => Fill::Nothing,
@@ -125,14 +131,17 @@ fn without_tokens(mut answered: Answered) -> Answered {
     macro_rules! blank {
         ($($response:ident)*) => {
             for message in &mut answered.messages {
+                let mut blanked = None;
                 $(if let Ok(mut read) = v1::$response::decode(message.as_slice())
                     && read.encode_to_vec() == *message
                     && read.next_page_token.len() > 20
                 {
                     read.next_page_token = "there is a next page".into();
-                    *message = read.encode_to_vec();
-                    continue;
+                    blanked = Some(read.encode_to_vec());
                 })*
+                if let Some(blanked) = blanked {
+                    *message = blanked;
+                }
             }
         };
     }

@@ -170,6 +170,7 @@ fn a_worker_writes_and_tells_how_fast() {
 #[test]
 #[ignore = "prints figures"]
 fn what_each_measure_costs() {
+    const RECORDS: u32 = 200_000;
     let tools = tempfile::tempdir().unwrap();
     let library = preload::library("no_sync", tools.path());
     for (what, left_out) in [
@@ -190,7 +191,6 @@ fn what_each_measure_costs() {
         }
     }
     // As the store does it: a keyed hash of the old record, and one of the new.
-    const RECORDS: u32 = 200_000;
     let value = [7; 400];
     let began = Instant::now();
     let mut sum = 0_u8;

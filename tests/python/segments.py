@@ -103,13 +103,11 @@ for (feature, name, value), column in columns.items():
         column = np.clip((column - np.nanmean(column)) / deviation, -MOST_DEVIATIONS, MOST_DEVIATIONS) if deviation > 0 else column * np.nan
     bent.append(column - np.nanmean(column))
     block_of.append({"mix": "mix", "size": "size"}.get(feature, "profile"))
-known = np.array(bent, float).T
-points = np.nan_to_num(known)
+points = np.nan_to_num(np.array(bent, float)).T
 block_of = np.array(block_of)
 for block, weight in WEIGHTS.items():
     own = block_of == block
-    # Among those that have a number; whoever lacks it stands at its mean.
-    variance = sum(np.nanvar(column) for column in known[:, own].T if not np.isnan(column).all())
+    variance = points[:, own].var(axis=0).sum()
     points[:, own] *= math.sqrt(weight / variance) if variance > 1e-12 else 0
 
 # --- What the server makes of them ---

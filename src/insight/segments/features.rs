@@ -70,8 +70,12 @@ impl Features {
         }
         let count = |at: usize| counts[at].max(1) as f64;
         features.means = (0..width).map(|at| sums[at] / count(at)).collect();
-        // Among those that have it: what few tell of themselves does not count for more.
-        let variance = |at: usize| (squares[at] / count(at) - features.means[at].powi(2)).max(0.0);
+        // Whoever lacks a number stands at its mean, and so adds nothing to the variance.
+        let all = members.len().max(1) as f64;
+        let variance = |at: usize| {
+            let of_these = (squares[at] / count(at) - features.means[at].powi(2)).max(0.0);
+            of_these * counts[at] as f64 / all
+        };
         let size = features.groups.len();
         let blocks = [
             (0..size, recipe.mix_weight),
