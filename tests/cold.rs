@@ -71,6 +71,7 @@ fn advise(matrix: &TicketMatrix, log: &PurchaseLog, profiles: &Profiles) -> Vec<
     let scene = Scene {
         book,
         cosine: &cosine,
+        nearest: None,
     };
     let go_on = |_: f64| ControlFlow::Continue(());
     let as_of = Day::from_epoch_days(AS_OF);

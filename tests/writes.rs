@@ -663,3 +663,23 @@ async fn a_page_token_never_leads_into_another_list() {
     assert_eq!(fields.field_violations[0].field, "page_token");
     server.terminate();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_kept_with_the_pipeline_is_the_one_worked_out_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = data_dir(&folder);
+    let server = Server::start(&dir);
+    let channel = server.channel().await;
+    load(&channel).await;
+    // The second time the pipeline is there; after the write it is of an earlier moment.
+    let before = everything(&channel).await;
+    assert_same(&before, &everything(&channel).await);
+    let mut service = TicketServiceClient::new(channel.clone());
+    let request = sales(vec![sale("c0", "p0", "2026-02-10", 5_000_000)], "");
+    service.record_sales(request).await.unwrap();
+    let after = everything(&channel).await;
+    server.terminate();
+    let (server, anew) = ask_a_restarted_server(&dir).await;
+    assert_same(&after, &anew);
+    server.terminate();
+}

@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::insight::Kept;
 use crate::matrix::Cell;
-use crate::neighbours::Subject;
+use crate::neighbours::{NearestOfAll, Subject};
 use crate::outcome::{self, Correction, HoldOut, Resolved, held_until};
 use crate::pipeline::{Offered, Rules};
 use crate::recommend::adoption::Scene;
@@ -63,6 +63,9 @@ impl Model {
     }
 }
 
+/// The share of the clients from which on the neighbours of all are searched at once.
+const ALL_AT_ONCE_SHARE: f64 = 0.2;
+
 thread_local! {
     /// Buffers of the thread, so that a request allocates none.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -91,32 +94,32 @@ pub(super) fn fit(book: &Book, view: &View) -> Result<Model, EngineError> {
     })
 }
 
-/// The offers of some clients, in the order they are named, and why there may be fewer than
-/// expected. On all cores; the same whatever their number.
+/// The offers of some clients, in the order they are named. On all cores; the same whatever their
+/// number.
 pub(super) fn client_offers(
     moment: &Moment,
     model: &Model,
     today: Day,
     clients: &[ClientNo],
-) -> (Vec<Arc<[Opportunity]>>, BTreeSet<Shortfall>) {
+) -> Vec<Advice> {
+    // Made before the tasks start: one that made it while another waits for it would wait for itself.
+    let view = moment.view();
+    // Searching all pairs of clients at once is cheaper than searching for many of them one by one.
+    let many = clients.len() as f64 >= ALL_AT_ONCE_SHARE * moment.book.clients().numbers() as f64;
+    let nearest = many.then(|| NearestOfAll::of_index(&view.cosine, model.advisor.neighbours()));
+    let scene = Scene {
+        nearest: nearest.as_ref(),
+        ..scene(&moment.book, view, &model.recipe)
+    };
     let advise = |client: &ClientNo| {
         let Some(record) = moment.book.clients().get(client.0) else {
             return Advice::default();
         };
-        SCRATCH.with_borrow_mut(|scratch| advise(moment, model, today, *client, record, scratch))
+        SCRATCH.with_borrow_mut(|scratch| {
+            advise(&moment.book, &scene, model, today, *client, record, scratch)
+        })
     };
-    // Made before the tasks start: one that made it while another waits for it would wait for itself.
-    moment.view();
-    let advices: Vec<Advice> = clients.par_iter().map(advise).collect();
-    let shortfalls = advices
-        .iter()
-        .flat_map(|advice| &advice.shortfalls)
-        .copied()
-        .collect();
-    let rows = advices
-        .into_iter()
-        .map(|advice| advice.opportunities.into());
-    (rows.collect(), shortfalls)
+    clients.par_iter().map(advise).collect()
 }
 
 impl Tenant {
@@ -126,10 +129,17 @@ impl Tenant {
         let Some(record) = moment.book.clients().get(client.0) else {
             return Ok(Advice::default());
         };
-        let hold_out = hold_out(&moment.book, &model);
-        let mut advice = SCRATCH
-            .with_borrow_mut(|scratch| advise(moment, &model, today(), client, record, scratch));
-        let (kept, comes_first) = self.keep(&moment.book, client, today())?;
+        let (book, hold_out) = (&moment.book, hold_out(&moment.book, &model));
+        let mut advice = match self.kept_advice(moment, &model, client) {
+            Some(advice) => advice,
+            None => {
+                let scene = scene(book, moment.view(), &model.recipe);
+                SCRATCH.with_borrow_mut(|scratch| {
+                    advise(book, &scene, &model, today(), client, record, scratch)
+                })
+            }
+        };
+        let (kept, comes_first) = self.keep(book, client, today())?;
         advice.keep = kept.into_iter().map(|one| one.opportunity).collect();
         if comes_first {
             advice.opportunities.clear();
@@ -272,21 +282,21 @@ fn scene<'a>(book: &'a Book, view: &'a View, recipe: &'a Recipe) -> Scene<'a> {
             recipe,
         },
         cosine: &view.cosine,
+        nearest: None,
     }
 }
 
 fn advise(
-    moment: &Moment,
+    book: &Book,
+    scene: &Scene<'_>,
     model: &Model,
     today: Day,
     client: ClientNo,
     record: &Client,
     scratch: &mut Scratch,
 ) -> Advice {
-    let (book, view) = (&moment.book, moment.view());
-    let subject = Subject::existing(book.matrix(), &view.profiles, client);
-    let scene = scene(book, view, &model.recipe);
-    let advice = model.advisor.advise(&scene, &subject, scratch);
+    let subject = Subject::existing(book.matrix(), scene.book.profiles, client);
+    let advice = model.advisor.advise(scene, &subject, scratch);
     let lines = book.tickets(client);
     let current = |product: ProductNo| {
         let at = lines

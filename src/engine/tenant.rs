@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use imbl::Vector;
 
 use super::changed::{ChangeLog, Changed};
 use super::commit::today;
@@ -12,11 +13,12 @@ use super::insights::{Insighted, LatestInsights};
 use super::keeping::Keeping;
 use super::pages::PinnedLists;
 use super::scoring::{Model, client_offers, fit, hold_out};
+use super::selections::Selections;
 use super::view::{SMALL_BOOK_TICKETS, View};
-use super::{Book, EngineError};
+use super::{Advice, Book, EngineError};
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
 use crate::outcome::{HoldOut, held_until};
-use crate::pipeline::{Order, Pipeline};
+use crate::pipeline::{Order, Pipeline, Place};
 use crate::recommend::OutcomesRecipe;
 
 /// Books up to this many tickets are fitted anew when a read meets a write that the model does not
@@ -65,20 +67,59 @@ pub struct Scored {
     pub keeping: Keeping,
     /// Why there may be fewer than expected.
     pub shortfalls: BTreeSet<Shortfall>,
+    /// By client, how its row of the pipeline came about.
+    rows: Vector<Row>,
+}
+
+/// How one client's offers in a pipeline came about.
+#[derive(Debug, Clone, Default)]
+struct Row {
+    /// [`Book::facts_sequence`] of the book that they follow from.
+    facts_sequence: u64,
+    shortfalls: BTreeSet<Shortfall>,
+}
+
+/// Where an offer of [`Scored`] stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfferPlace {
+    /// Among those that sell.
+    Sells(Place),
+    /// Among those that keep clients.
+    Keeps(Place),
 }
 
 impl Scored {
-    /// All offers in the order in which to work them; without those that sell to clients that are kept
-    /// first.
-    pub fn offers(&self) -> impl Iterator<Item = &Opportunity> {
-        let sells = |one: &&Opportunity| !self.keeping.comes_first(one.client);
-        let mut sell = self.pipeline.iter().filter(sells).peekable();
-        let mut keep = self.keeping.pipeline.iter().peekable();
+    /// Where all offers stand, in the order in which to work them; without those that sell to clients that
+    /// are kept first.
+    pub fn places(&self) -> impl Iterator<Item = OfferPlace> {
+        let (selling, keeping) = (&self.pipeline, &self.keeping.pipeline);
+        let sells = |place: &Place| !self.keeping.comes_first(selling.at(*place).client);
+        let places = selling.places().iter().copied();
+        let mut sell = places.filter(sells).peekable();
+        let mut keep = keeping.places().iter().copied().peekable();
+        let sells_first = |a: &Place, b: &Place| {
+            Order::Priority
+                .compare(selling.at(*a), keeping.at(*b))
+                .is_le()
+        };
         std::iter::from_fn(move || match (sell.peek(), keep.peek()) {
-            (Some(a), Some(b)) if Order::Priority.compare(a, b).is_le() => sell.next(),
-            (_, Some(_)) => keep.next(),
-            (_, None) => sell.next(),
+            (Some(a), Some(b)) if sells_first(a, b) => sell.next().map(OfferPlace::Sells),
+            (_, Some(_)) => keep.next().map(OfferPlace::Keeps),
+            (_, None) => sell.next().map(OfferPlace::Sells),
         })
+    }
+
+    /// The offer at a place.
+    pub fn at(&self, place: OfferPlace) -> &Opportunity {
+        match place {
+            OfferPlace::Sells(place) => self.pipeline.at(place),
+            OfferPlace::Keeps(place) => self.keeping.pipeline.at(place),
+        }
+    }
+
+    /// All offers, at [`Self::places`].
+    pub fn offers(&self) -> impl Iterator<Item = &Opportunity> {
+        self.places().map(|place| self.at(place))
     }
 
     /// Which clients are scored and not shown.
@@ -97,6 +138,7 @@ pub struct Tenant {
     scored: ArcSwapOption<Scored>,
     scoring: Mutex<()>,
     lists: Mutex<PinnedLists>,
+    selections: Mutex<Selections>,
     graded: ArcSwapOption<Evaluated>,
     insights: LatestInsights,
 }
@@ -118,6 +160,7 @@ impl Tenant {
             scored: ArcSwapOption::empty(),
             scoring: Mutex::new(()),
             lists: Mutex::new(PinnedLists::default()),
+            selections: Mutex::default(),
             graded: ArcSwapOption::empty(),
             insights: LatestInsights::default(),
         }
@@ -160,6 +203,11 @@ impl Tenant {
     /// Lists that pages are read from.
     pub(super) fn lists(&self) -> MutexGuard<'_, PinnedLists> {
         lock(&self.lists)
+    }
+
+    /// Lists found in pipelines.
+    pub(super) fn selections(&self) -> MutexGuard<'_, Selections> {
+        lock(&self.selections)
     }
 
     pub(super) fn latest_insights(&self) -> &LatestInsights {
@@ -331,20 +379,38 @@ impl Tenant {
             }
             (last, changed)
         });
-        let (pipeline, shortfalls) = match since {
+        let facts_sequence = moment.book.facts_sequence();
+        let mut shortfalls = BTreeSet::new();
+        let mut take = |advice: Advice| -> (Row, Arc<[Opportunity]>) {
+            shortfalls.extend(&advice.shortfalls);
+            let row = Row {
+                facts_sequence,
+                shortfalls: advice.shortfalls,
+            };
+            (row, advice.opportunities.into())
+        };
+        let (pipeline, rows) = match since {
             Some((last, Changed::Clients(changed))) if few(&changed) => {
                 let changed: Vec<_> = changed.into_iter().collect();
-                let (rows, mut shortfalls) = client_offers(&moment, &model, today, &changed);
+                let advices = client_offers(&moment, &model, today, &changed);
+                let mut rows = last.rows.clone();
+                while rows.len() < clients {
+                    rows.push_back(Row::default());
+                }
+                let offers = changed.into_iter().zip(advices).map(|(client, advice)| {
+                    let (row, offers) = take(advice);
+                    rows.set(client.index(), row);
+                    (client, offers)
+                });
+                let pipeline = last.pipeline.with_rows(offers);
                 shortfalls.extend(&last.shortfalls);
-                (
-                    last.pipeline.with_rows(changed.into_iter().zip(rows)),
-                    shortfalls,
-                )
+                (pipeline, rows)
             }
             _ => {
                 let all: Vec<_> = (0..clients as u32).map(ClientNo).collect();
-                let (rows, shortfalls) = client_offers(&moment, &model, today, &all);
-                (Pipeline::new(rows), shortfalls)
+                let advices = client_offers(&moment, &model, today, &all);
+                let (rows, offers): (Vector<Row>, Vec<_>) = advices.into_iter().map(take).unzip();
+                (Pipeline::new(offers), rows)
             }
         };
         let kept = last.map(|last| &last.keeping);
@@ -358,7 +424,29 @@ impl Tenant {
             today,
             pipeline,
             shortfalls,
+            rows,
         }
+    }
+
+    /// A client's offers that sell, from the pipeline, where these are what a moment and a model give: nothing
+    /// that any score follows from was written since they were worked out.
+    pub(super) fn kept_advice(
+        &self,
+        moment: &Moment,
+        model: &Arc<Model>,
+        client: ClientNo,
+    ) -> Option<Advice> {
+        let scored = self.scored.load();
+        let scored = scored.as_ref()?;
+        let row = scored.rows.get(client.index())?;
+        let is_true = row.facts_sequence == moment.book.facts_sequence()
+            && scored.today == today()
+            && Arc::ptr_eq(&scored.model, model);
+        is_true.then(|| Advice {
+            opportunities: scored.pipeline.of(client).to_vec(),
+            keep: Vec::new(),
+            shortfalls: row.shortfalls.clone(),
+        })
     }
 }
 

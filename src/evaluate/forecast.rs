@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::plan::Horizon;
 use crate::domain::{Attribute, ClientNo, DAYS_PER_MONTH, ProductNo, Text};
 use crate::matrix::{PurchaseLog, Statistics, TicketMatrix};
-use crate::neighbours::{CosineIndex, Profiles, Subject};
+use crate::neighbours::{CosineIndex, NearestOfAll, Profiles, Subject};
 use crate::recommend::adoption::{
     AdoptionFit, AdoptionModel, AdoptionScratch, Cancelled, Scene, Span,
 };
@@ -97,6 +97,7 @@ impl<'a> Stage<'a> {
         let scene = Scene {
             book: self.book(),
             cosine: &self.cosine,
+            nearest: None,
         };
         let span = Span {
             horizon_days: horizon.days,
@@ -104,6 +105,11 @@ impl<'a> Stage<'a> {
         };
         let fitting = |share: f64| go_on(0.5 * share);
         let model = AdoptionModel::fit(self.log, &scene, span, horizon.as_of, &fitting)?;
+        let nearest = NearestOfAll::of_index(&self.cosine, model.neighbours());
+        let scene = Scene {
+            nearest: Some(&nearest),
+            ..scene
+        };
         let score = |scratch: &mut AdoptionScratch, client: ClientNo| -> Vec<Offer> {
             let subject = Subject::existing(self.matrix, &self.profiles, client);
             let adoptions = model.score(&scene, &subject, scratch).into_iter();
@@ -169,7 +175,8 @@ impl<'a> Stage<'a> {
         let model = UpsellModel::fit(&book);
         let of_client = |scratch: &mut upsell::Scratch, cells: &[(&Hidden, &[f64; 3])]| {
             let subject = Subject::existing(visible, &self.profiles, cells[0].0.client);
-            model.begin(&book, &subject, scratch);
+            let products = cells.iter().map(|(cell, _)| cell.product);
+            model.begin(&book, &subject, products, scratch);
             let mut estimate = |&(cell, unknown): &(&Hidden, &[f64; 3])| {
                 let found = model.estimate(&book, &subject, cell.product, scratch);
                 found.map_or(*unknown, |ticket| [ticket.q50, ticket.q80, ticket.q90])

@@ -7,11 +7,13 @@
 //! This room knows no disk, no wire and no clock, and depends on `domain` alone.
 
 mod purchases;
+mod quick_ln;
 mod statistics;
 mod tickets;
 mod window;
 
 pub use purchases::{Purchase, PurchaseLog, PurchaseLogBuilder};
+pub use quick_ln::quick_ln;
 pub use statistics::{ClientStatistics, ProductStatistics, Statistics};
-pub use tickets::{Cell, Posting, TicketMatrix};
+pub use tickets::{BLOCK, Cell, Posting, Run, TicketMatrix};
 pub use window::Window;

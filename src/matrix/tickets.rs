@@ -1,9 +1,11 @@
 //! The tickets of all clients, compressed by row and by column, with an overlay of changed rows.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use imbl::OrdMap;
 
+use super::quick_ln::quick_ln;
 use crate::domain::{ClientNo, Day, ProductNo};
 
 /// One ticket in a client's row: what it spends on a product per period.
@@ -24,17 +26,43 @@ pub struct Posting {
     pub client: ClientNo,
     /// Minor units per period, above 0 and finite.
     pub ticket: f32,
-    /// The last day it was bought; `None` for a ticket that was set without a date.
-    pub last_day: Option<Day>,
 }
+
+/// Clients in a block: the sums of one subject over a block stay in a core's first cache.
+pub const BLOCK: usize = 2_048;
+
+/// The part of a product's column that lies within one block of clients, three arrays in step.
+/// Rows that the overlay replaced are still in it: see [`TicketMatrix::is_changed`].
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// Numbers of the clients, rising; each below [`BLOCK`] once the block's start is taken off.
+    pub clients: &'a [u32],
+    /// Natural logarithms of their tickets, as [`quick_ln`] gives them.
+    pub lns: &'a [f32],
+    /// Their tickets.
+    pub tickets: &'a [f32],
+    /// Where the first of them stands among all tickets of the base.
+    pub first: u32,
+}
+
+/// The numbers that bases are given.
+static NEXT_BASE: AtomicU64 = AtomicU64::new(1);
 
 /// Rows and columns in flat arrays: the part that does not change.
 #[derive(Debug, Default)]
 struct Base {
+    /// Tells bases apart; 0 for the empty one.
+    number: u64,
     row_starts: Vec<usize>,
     cells: Vec<Cell>,
-    column_starts: Vec<usize>,
-    postings: Vec<Posting>,
+    /// Blocks of clients: the rows over [`BLOCK`], rounded up.
+    blocks: usize,
+    /// Where the run of each product and block begins, by product, then block, and the end. A
+    /// ticket takes 28 bytes and more, so that 4 G of them fit in no memory that this is made for.
+    run_starts: Vec<u32>,
+    clients: Vec<u32>,
+    lns: Vec<f32>,
+    tickets: Vec<f32>,
 }
 
 /// Rows that changed since the base was made. Persistent maps, so that a copy costs nothing.
@@ -67,6 +95,7 @@ impl TicketMatrix {
     /// Each row is sorted by product without repeats. Cost: the tickets, twice.
     pub fn from_rows<R: AsRef<[Cell]>>(products: usize, rows: impl IntoIterator<Item = R>) -> Self {
         let mut base = Base {
+            number: NEXT_BASE.fetch_add(1, Ordering::Relaxed),
             row_starts: vec![0],
             ..Base::default()
         };
@@ -126,7 +155,6 @@ impl TicketMatrix {
                 let posting = Posting {
                     client,
                     ticket: cell.ticket,
-                    last_day: cell.last_day,
                 };
                 overlay.postings.insert((cell.product.0, client.0), posting);
             }
@@ -185,7 +213,12 @@ impl TicketMatrix {
     /// by client.
     pub fn column(&self, product: ProductNo) -> impl Iterator<Item = Posting> {
         let replaced = &self.overlay.replaced;
-        let base = self.base.column(product.index()).iter().copied();
+        let base = self.base.column(product.index());
+        let postings = base.clients.iter().zip(base.tickets);
+        let base = postings.map(|(&client, &ticket)| Posting {
+            client: ClientNo(client),
+            ticket,
+        });
         let kept =
             base.filter(move |posting| replaced.is_empty() || !replaced[posting.client.index()]);
         let changed = self
@@ -194,6 +227,45 @@ impl TicketMatrix {
             .range((product.0, 0)..=(product.0, u32::MAX))
             .map(|(_, posting)| *posting);
         kept.chain(changed)
+    }
+
+    /// Tells the base from those of other matrices: figures kept by [`Run::first`] are of one base.
+    pub fn base_number(&self) -> u64 {
+        self.base.number
+    }
+
+    /// The base's tickets for a product.
+    pub fn base_column(&self, product: ProductNo) -> Run<'_> {
+        self.base.column(product.index())
+    }
+
+    /// Blocks of [`BLOCK`] clients that the base has, the last one perhaps not full.
+    pub fn blocks(&self) -> usize {
+        self.base.blocks
+    }
+
+    /// The base's tickets for a product within one block; empty where there are none.
+    pub fn run(&self, product: ProductNo, block: usize) -> Run<'_> {
+        let base = &self.base;
+        let at = product.index() * base.blocks + block;
+        match base.run_starts.get(at..at + 2) {
+            Some(bounds) => base.between(bounds[0], bounds[1]),
+            None => base.between(0, 0),
+        }
+    }
+
+    /// Whether a client's row stands in the overlay, hiding the one in the base if there is any.
+    pub fn is_changed(&self, client: ClientNo) -> bool {
+        match self.overlay.replaced.get(client.index()) {
+            Some(replaced) => *replaced,
+            None => self.overlay.rows.contains_key(&client.0),
+        }
+    }
+
+    /// The rows in the overlay, by client.
+    pub fn changed_rows(&self) -> impl Iterator<Item = (ClientNo, &[Cell])> {
+        let rows = self.overlay.rows.iter();
+        rows.map(|(client, row)| (ClientNo(*client), &row[..]))
     }
 }
 
@@ -209,42 +281,53 @@ impl Base {
         }
     }
 
-    fn column(&self, product: usize) -> &[Posting] {
-        match self.column_starts.get(product..product + 2) {
-            Some(bounds) => &self.postings[bounds[0]..bounds[1]],
-            None => &[],
+    fn column(&self, product: usize) -> Run<'_> {
+        let first = product * self.blocks;
+        match self.run_starts.get(first..=first + self.blocks) {
+            Some(bounds) => self.between(bounds[0], bounds[self.blocks]),
+            None => self.between(0, 0),
+        }
+    }
+
+    fn between(&self, start: u32, end: u32) -> Run<'_> {
+        let bounds = start as usize..end as usize;
+        Run {
+            clients: &self.clients[bounds.clone()],
+            lns: &self.lns[bounds.clone()],
+            tickets: &self.tickets[bounds],
+            first: start,
         }
     }
 
     /// Fills the columns from the rows by counting: clients stay in order within a column.
     fn transpose(&mut self, products: usize) {
-        let mut starts = vec![0; products + 1];
-        for cell in &self.cells {
-            starts[cell.product.index() + 1] += 1;
-        }
-        for product in 0..products {
-            starts[product + 1] += starts[product];
-        }
-        let unset = Posting {
-            client: ClientNo(0),
-            ticket: 0.0,
-            last_day: None,
-        };
-        let mut next = starts.clone();
-        let mut postings = vec![unset; self.cells.len()];
-        for client in 0..self.clients() {
+        let (rows, tickets) = (self.clients(), self.cells.len());
+        let blocks = rows.div_ceil(BLOCK);
+        let mut starts = vec![0_u32; products * blocks + 1];
+        for client in 0..rows {
             for cell in self.row(client) {
-                let at = &mut next[cell.product.index()];
-                postings[*at] = Posting {
-                    client: ClientNo(client as u32),
-                    ticket: cell.ticket,
-                    last_day: cell.last_day,
-                };
-                *at += 1;
+                starts[cell.product.index() * blocks + client / BLOCK + 1] += 1;
             }
         }
-        self.column_starts = starts;
-        self.postings = postings;
+        for run in 1..starts.len() {
+            starts[run] += starts[run - 1];
+        }
+        let mut next = starts.clone();
+        let mut clients = vec![0; tickets];
+        let mut lns = vec![0.0; tickets];
+        let mut amounts = vec![0.0; tickets];
+        for client in 0..rows {
+            for cell in self.row(client) {
+                let next = &mut next[cell.product.index() * blocks + client / BLOCK];
+                let at = *next as usize;
+                clients[at] = client as u32;
+                lns[at] = quick_ln(cell.ticket);
+                amounts[at] = cell.ticket;
+                *next += 1;
+            }
+        }
+        (self.blocks, self.run_starts) = (blocks, starts);
+        (self.clients, self.lns, self.tickets) = (clients, lns, amounts);
     }
 }
 

@@ -4,9 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::{ClientNo, ProductNo};
-use crate::matrix::{Cell, Statistics, TicketMatrix};
+use crate::matrix::{BLOCK, Cell, Statistics, TicketMatrix};
 
+use super::everyone::Place;
+use super::nearest::{Nearest, Ranked};
 use super::{Profiles, Subject};
+
+/// Clients of a block that are tried at once: enough for the widest vector registers.
+const LANES: usize = 16;
+/// A product that so large a share of the clients buys is dense: see [`CosineIndex`].
+const DENSE_SHARE: f64 = 0.1;
 
 /// A client whose purchases resemble the subject's.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,39 +35,44 @@ struct Scale {
 #[derive(Debug, Default)]
 struct Base {
     scales: Vec<Scale>,
-    starts: Vec<usize>,
-    /// By product: client and weight.
-    postings: Vec<(u32, f32)>,
-    /// Euclidean length of each client's weights.
-    lengths: Vec<f32>,
+    /// Where each product stands, by product.
+    places: Vec<Place>,
+    densities: (usize, usize),
+    blocks: usize,
+    /// Where the run of each product and block of clients begins, by product, then block; and the end.
+    run_starts: Vec<u32>,
+    /// By product, then client: who, and what its ticket weighs.
+    clients: Vec<u32>,
+    weights: Vec<f32>,
+    rows: usize,
 }
 
-#[derive(Debug, Clone)]
-struct Changed {
-    weights: Arc<[(u32, f32)]>,
-    length: f32,
-}
+/// A row of weights whose squares add up to 1: those of dense products first, each by product.
+type Row = Vec<(ProductNo, f32)>;
 
 /// The weights of all clients, by product, 8 bytes a ticket.
 ///
 /// `f(c,p) = ln(1 + x(c,p) / m(p)) ln(1 + C / buyers(p))` with `x` the ticket, `m` the median
 /// ticket of the product's buyers and `C` the clients; the similarity of two clients is the cosine
 /// of their rows of `f`. The logarithm damps large tickets, the second factor is the inverse
-/// document frequency of text search (Spärck Jones, 1972). A copy is cheap and shares the base.
+/// document frequency of text search (Spärck Jones, 1972). Rows are kept divided by their length,
+/// so that the cosine is their dot product; it is summed up over the products that many buy first,
+/// then over the others, here as in [`NearestOfAll`](super::NearestOfAll), which wants them apart. A
+/// copy is cheap and shares the base.
 #[derive(Debug, Clone, Default)]
 pub struct CosineIndex {
     base: Arc<Base>,
-    changed: BTreeMap<u32, Changed>,
+    changed: BTreeMap<u32, Arc<Row>>,
     clients: usize,
 }
 
-/// What one search leaves for the next: sums by client, reused.
+/// What one search leaves for the next: buffers, reused.
 #[derive(Debug, Default)]
 pub struct CosineSearch {
+    /// Of a block's clients.
     dots: Vec<f32>,
-    touched: Vec<u32>,
-    subject: Vec<f32>,
-    found: Vec<Similar>,
+    own: Row,
+    found: Nearest<Similar>,
 }
 
 impl CosineIndex {
@@ -77,25 +89,42 @@ impl CosineIndex {
                 rarity: (clients as f64 / f64::from(product.buyers)).ln_1p() as f32,
             }
         };
-        let mut base = Base {
-            scales: (0..matrix.products() as u32).map(scale).collect(),
-            starts: vec![0],
-            postings: Vec::with_capacity(matrix.tickets()),
-            lengths: vec![0.0; clients],
+        let dense = (DENSE_SHARE * clients as f64).max(1.0);
+        let mut densities = (0, 0);
+        let place = |product: u32| {
+            let many = f64::from(statistics.product(ProductNo(product)).buyers) >= dense;
+            let (of, count): (fn(u32) -> Place, _) = match many {
+                true => (Place::Dense, &mut densities.0),
+                false => (Place::Sparse, &mut densities.1),
+            };
+            *count += 1;
+            of(*count as u32 - 1)
         };
+        let mut base = Base {
+            places: (0..matrix.products() as u32).map(place).collect(),
+            densities,
+            scales: (0..matrix.products() as u32).map(scale).collect(),
+            blocks: clients.div_ceil(BLOCK),
+            run_starts: vec![0],
+            clients: Vec::with_capacity(matrix.tickets()),
+            weights: Vec::with_capacity(matrix.tickets()),
+            rows: clients,
+        };
+        let lengths: Vec<f32> = (0..clients as u32)
+            .map(|client| base.length(matrix.row(ClientNo(client))))
+            .collect();
+        let mut postings: Vec<(u32, f32)> = Vec::new();
         for product in 0..matrix.products() as u32 {
-            let start = base.postings.len();
             let scale = base.scales[product as usize];
-            base.postings.extend(
-                matrix
-                    .column(ProductNo(product))
-                    .map(|posting| (posting.client.0, scale.weight(posting.ticket))),
-            );
-            base.postings[start..].sort_unstable_by_key(|posting| posting.0);
-            base.starts.push(base.postings.len());
-        }
-        for client in 0..clients as u32 {
-            base.lengths[client as usize] = base.length(matrix.row(ClientNo(client)));
+            let column = matrix.column(ProductNo(product));
+            postings.clear();
+            postings.extend(column.map(|posting| {
+                let weight = scale.weight(posting.ticket) / lengths[posting.client.index()];
+                (posting.client.0, weight)
+            }));
+            postings.retain(|posting| posting.1 > 0.0);
+            postings.sort_unstable_by_key(|posting| posting.0);
+            base.push(&postings);
         }
         Self {
             base: Arc::new(base),
@@ -117,15 +146,19 @@ impl CosineIndex {
         let mut next = self.clone();
         next.clients = matrix.clients().max(self.clients);
         for client in changed {
-            let row = matrix.row(client);
-            let weights = row
-                .iter()
-                .map(|cell| (cell.product.0, self.base.weight(cell)))
-                .collect();
-            let length = self.base.length(row);
-            next.changed.insert(client.0, Changed { weights, length });
+            let mut row = Row::new();
+            self.base.weigh(matrix.row(client), &mut row);
+            next.changed.insert(client.0, Arc::new(row));
         }
         next
+    }
+
+    /// What the tickets of a row weigh, their squares adding up to 1: the similarity of two clients is
+    /// the dot product of their rows.
+    pub fn weights_of(&self, cells: &[Cell]) -> Vec<(ProductNo, f32)> {
+        let mut row = Row::new();
+        self.base.weigh(cells, &mut row);
+        row
     }
 
     /// The `k` clients most similar to a subject, most similar first, ties by client number; the
@@ -141,92 +174,83 @@ impl CosineIndex {
         k: usize,
         search: &'s mut CosineSearch,
     ) -> &'s [Similar] {
-        search.found.clear();
+        search.found.start(k);
         if subject.cells.is_empty() {
             self.alike(subject, profiles, &mut search.found);
         } else {
             self.accumulate(subject, search);
         }
-        let found = &mut search.found;
-        let nearer = |a: &Similar, b: &Similar| {
-            b.similarity
-                .total_cmp(&a.similarity)
-                .then(a.client.cmp(&b.client))
-        };
-        if k < found.len() {
-            found.select_nth_unstable_by(k, nearer);
-            found.truncate(k);
-        }
-        found.sort_unstable_by(nearer);
-        found
+        search.found.finish()
     }
 
     fn accumulate(&self, subject: &Subject<'_>, search: &mut CosineSearch) {
         let base = &self.base;
-        let own_length = base.length(subject.cells);
-        search.dots.resize(self.clients, 0.0);
-        for cell in subject.cells {
-            let own = base.weight(cell);
-            if own <= 0.0 {
-                continue;
-            }
-            for &(client, weight) in base.column(cell.product) {
-                let dot = &mut search.dots[client as usize];
-                if *dot == 0.0 {
-                    search.touched.push(client);
+        base.weigh(subject.cells, &mut search.own);
+        search.dots.resize(BLOCK, 0.0);
+        for block in 0..base.blocks {
+            base.add_up(block, &search.own, &mut search.dots);
+            let rows = BLOCK.min(base.rows - block * BLOCK);
+            for (chunk, dots) in search.dots[..rows].chunks(LANES).enumerate() {
+                let bar = -search.found.limit() as f32;
+                let near = |dot: &f32| *dot > 0.0 && *dot >= bar;
+                if !dots.iter().fold(false, |any, dot| any | near(dot)) {
+                    continue;
                 }
-                *dot += own * weight;
-            }
-        }
-        for client in search.touched.drain(..) {
-            let dot = std::mem::take(&mut search.dots[client as usize]);
-            let length = base.lengths[client as usize] * own_length;
-            let stale = !self.changed.is_empty() && self.changed.contains_key(&client);
-            if dot > 0.0 && length > 0.0 && !stale {
-                let client = ClientNo(client);
-                let similarity = dot / length;
-                search.found.push(Similar { client, similarity });
-            }
-        }
-        if !self.changed.is_empty() {
-            self.compare_changed(subject, own_length, search);
-        }
-        search
-            .found
-            .retain(|near| Some(near.client) != subject.client);
-    }
-
-    /// Rows that changed since the base was made, each against the subject's spread-out weights.
-    fn compare_changed(&self, subject: &Subject<'_>, own_length: f32, search: &mut CosineSearch) {
-        let base = &self.base;
-        search.subject.resize(base.scales.len(), 0.0);
-        for cell in subject.cells {
-            if let Some(place) = search.subject.get_mut(cell.product.index()) {
-                *place = base.weight(cell);
+                for (at, &similarity) in dots.iter().enumerate() {
+                    let client = ClientNo((block * BLOCK + chunk * LANES + at) as u32);
+                    let other = !self.is_changed(client) && Some(client) != subject.client;
+                    if similarity > 0.0 && other {
+                        search.found.offer(Similar { client, similarity });
+                    }
+                }
             }
         }
         for (&client, row) in &self.changed {
-            let own = |product: u32| search.subject.get(product as usize).copied();
-            let dot: f32 = row
-                .weights
-                .iter()
-                .map(|&(product, weight)| own(product).unwrap_or(0.0) * weight)
-                .sum();
-            let length = row.length * own_length;
-            if dot > 0.0 && length > 0.0 {
-                let client = ClientNo(client);
-                let similarity = dot / length;
-                search.found.push(Similar { client, similarity });
-            }
-        }
-        for cell in subject.cells {
-            if let Some(place) = search.subject.get_mut(cell.product.index()) {
-                *place = 0.0;
+            let (client, similarity) = (ClientNo(client), base.dot(&search.own, row));
+            if similarity > 0.0 && Some(client) != subject.client {
+                search.found.offer(Similar { client, similarity });
             }
         }
     }
 
-    fn alike(&self, subject: &Subject<'_>, profiles: &Profiles, found: &mut Vec<Similar>) {
+    /// Whether a client's row is no longer that of the base.
+    fn is_changed(&self, client: ClientNo) -> bool {
+        !self.changed.is_empty() && self.changed.contains_key(&client.0)
+    }
+
+    /// Clients.
+    pub(super) fn clients(&self) -> usize {
+        self.clients
+    }
+
+    /// How many products are dense, and how many are not.
+    pub(super) fn densities(&self) -> (usize, usize) {
+        self.base.densities
+    }
+
+    /// The rows of one block of [`BLOCK`] clients, as they now are: each by place.
+    pub(super) fn rows(&self, block: usize) -> Vec<Vec<(Place, f32)>> {
+        let first = block * BLOCK;
+        let mut rows = vec![Vec::new(); BLOCK.min(self.clients - first)];
+        for (product, place) in self.base.places.iter().enumerate() {
+            let (clients, weights) = self.base.run(product, block);
+            for (&client, &weight) in clients.iter().zip(weights) {
+                rows[client as usize - first].push((*place, weight));
+            }
+        }
+        let last = (first + rows.len()) as u32;
+        for (&client, row) in self.changed.range(first as u32..last) {
+            let known = row.iter();
+            let place = |&(product, weight): &(ProductNo, f32)| {
+                let place = self.base.places.get(product.index())?;
+                Some((*place, weight))
+            };
+            rows[client as usize - first] = known.filter_map(place).collect();
+        }
+        rows
+    }
+
+    fn alike(&self, subject: &Subject<'_>, profiles: &Profiles, found: &mut Nearest<Similar>) {
         if subject.profile.is_empty() {
             return;
         }
@@ -235,9 +259,19 @@ impl CosineIndex {
             let (difference, shared) = subject.profile.difference(&profiles.of_client(client));
             let similarity = 1.0 - difference / shared.max(1) as f32;
             if shared > 0 && similarity > 0.0 && Some(client) != subject.client {
-                found.push(Similar { client, similarity });
+                found.offer(Similar { client, similarity });
             }
         }
+    }
+}
+
+impl Ranked for Similar {
+    fn farness(&self) -> f64 {
+        -f64::from(self.similarity)
+    }
+
+    fn client(&self) -> ClientNo {
+        self.client
     }
 }
 
@@ -253,10 +287,69 @@ impl Base {
         squares.sum::<f32>().sqrt()
     }
 
-    fn column(&self, product: ProductNo) -> &[(u32, f32)] {
-        match self.starts.get(product.index()..product.index() + 2) {
-            Some(bounds) => &self.postings[bounds[0]..bounds[1]],
-            None => &[],
+    /// Adds the next product's column, by client.
+    fn push(&mut self, postings: &[(u32, f32)]) {
+        let first = self.clients.len();
+        for block in 1..=self.blocks {
+            let end = postings.partition_point(|posting| (posting.0 as usize) < block * BLOCK);
+            self.run_starts.push((first + end) as u32);
+        }
+        self.clients
+            .extend(postings.iter().map(|posting| posting.0));
+        self.weights
+            .extend(postings.iter().map(|posting| posting.1));
+    }
+
+    /// A row's weights, divided by its length.
+    fn weigh(&self, cells: &[Cell], row: &mut Row) {
+        let length = self.length(cells);
+        let weighed = cells.iter();
+        row.clear();
+        row.extend(weighed.map(|cell| (cell.product, self.weight(cell) / length)));
+        row.retain(|own| own.1 > 0.0);
+        row.sort_by_key(|own| (!self.is_dense(own.0), own.0));
+    }
+
+    fn is_dense(&self, product: ProductNo) -> bool {
+        matches!(self.places.get(product.index()), Some(Place::Dense(_)))
+    }
+
+    /// The dot product of two rows.
+    fn dot(&self, own: &Row, other: &Row) -> f32 {
+        let key = |one: &(ProductNo, f32)| (!self.is_dense(one.0), one.0);
+        let mut other = other.iter().peekable();
+        let mut dot = 0.0;
+        for one in own {
+            while other.next_if(|other| key(other) < key(one)).is_some() {}
+            if let Some((_, weight)) = other.next_if(|other| other.0 == one.0) {
+                dot += one.1 * weight;
+            }
+        }
+        dot
+    }
+
+    /// A product's postings within one block.
+    fn run(&self, product: usize, block: usize) -> (&[u32], &[f32]) {
+        let at = product * self.blocks + block;
+        let Some(bounds) = self.run_starts.get(at..at + 2) else {
+            return (&[], &[]);
+        };
+        let run = bounds[0] as usize..bounds[1] as usize;
+        (&self.clients[run.clone()], &self.weights[run])
+    }
+
+    /// The dot products of one block's clients with a subject, by their place in it.
+    fn add_up(&self, block: usize, own: &Row, dots: &mut [f32]) {
+        // An array's length is known, so that a place in the block needs no check.
+        let Ok(dots) = <&mut [f32; BLOCK]>::try_from(dots) else {
+            return;
+        };
+        dots.fill(0.0);
+        for &(product, own) in own {
+            let (clients, weights) = self.run(product.index(), block);
+            for (&client, &weight) in clients.iter().zip(weights) {
+                dots[client as usize % BLOCK] += own * weight;
+            }
         }
     }
 }
@@ -278,6 +371,7 @@ impl Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::neighbours::NearestOfAll;
     use proptest::prelude::*;
 
     fn row(tickets: &[f32]) -> Arc<[Cell]> {
@@ -298,22 +392,21 @@ mod tests {
         subject: &Subject<'_>,
         k: usize,
     ) -> Vec<Similar> {
-        let length = |cells: &[Cell]| {
-            let squares = cells.iter().map(|cell| index.base.weight(cell).powi(2));
-            squares.sum::<f32>().sqrt()
+        let row = |cells: &[Cell]| {
+            let mut row = Row::new();
+            index.base.weigh(cells, &mut row);
+            row
         };
+        let own = row(subject.cells);
         let mut found: Vec<Similar> = (0..matrix.clients() as u32)
             .map(ClientNo)
             .filter(|&client| Some(client) != subject.client)
             .map(|client| {
-                let own = matrix.row(client);
-                let dot = subject.cells.iter().fold(0.0, |dot, cell| {
-                    let other = own.iter().find(|other| other.product == cell.product);
-                    dot + other.map_or(0.0, |other| {
-                        index.base.weight(cell) * index.base.weight(other)
-                    })
+                let other = row(matrix.row(client));
+                let similarity = own.iter().fold(0.0, |dot, one| {
+                    let same = other.iter().find(|other| other.0 == one.0);
+                    dot + same.map_or(0.0, |other| one.1 * other.1)
                 });
-                let similarity = dot / (length(own) * length(subject.cells));
                 Similar { client, similarity }
             })
             .filter(|near| near.similarity > 0.0)
@@ -348,11 +441,15 @@ mod tests {
                 index = index.refresh(&matrix, [client]);
             }
             let profiles = Profiles::default();
+            let all = NearestOfAll::of_index(&index, k);
             let mut search = CosineSearch::default();
             for client in 0..matrix.clients() as u32 {
                 let subject = Subject::existing(&matrix, &profiles, ClientNo(client));
                 let found = index.nearest(&subject, &profiles, k, &mut search);
                 prop_assert_eq!(found, slow(&index, &matrix, &subject, k));
+                if !subject.cells.is_empty() {
+                    prop_assert_eq!(found, all.of(ClientNo(client)));
+                }
             }
         }
     }

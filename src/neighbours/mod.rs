@@ -6,12 +6,17 @@
 //!
 //! This room knows tickets and attributes; what follows from a neighbourhood is `recommend`'s.
 
+#[cfg(test)]
+mod books;
 mod cosine;
+mod everyone;
+mod nearest;
 mod profiles;
 mod search;
 mod subject;
 
 pub use cosine::{CosineIndex, CosineSearch, Similar};
+pub use everyone::NearestOfAll;
 pub use profiles::{Profile, Profiles};
-pub use search::{Buyers, DistanceRule, Neighbour, Reach, Search};
+pub use search::{Buyers, DistanceRule, NOT_IN_BASE, Neighbour, Reach, Search};
 pub use subject::Subject;

@@ -1,8 +1,9 @@
 //! One subject against all clients: squared differences of log tickets over shared products.
 
-use super::Subject;
+use super::nearest::{Nearest, Ranked};
+use super::{Profiles, Subject};
 use crate::domain::{ClientNo, ProductNo};
-use crate::matrix::TicketMatrix;
+use crate::matrix::{BLOCK, Cell, Run, TicketMatrix, quick_ln};
 
 /// How differences become a distance.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +36,13 @@ pub struct Neighbour {
     pub ticket: f32,
     /// Products that both buy, the judged one left out.
     pub common: u32,
+    /// Where its ticket stands among those of the matrix's base; [`NOT_IN_BASE`] for one in the
+    /// overlay, and in a search without a judged product.
+    pub posting: u32,
 }
+
+/// Stands for a ticket that the base of a matrix does not have.
+pub const NOT_IN_BASE: u32 = u32::MAX;
 
 /// The nearest buyers of a product, and how many buyers there are.
 #[derive(Debug, Clone, Copy)]
@@ -46,137 +53,348 @@ pub struct Buyers<'a> {
     pub nearest: &'a [Neighbour],
 }
 
-/// The sums of one subject against all clients, reused from subject to subject.
+/// One client's sums against the subject.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    /// Squared differences of log tickets over the products that both buy.
+    squares: f64,
+    /// How many these are.
+    common: u32,
+}
+
+/// A product whose buyers are looked for.
+#[derive(Debug, Default)]
+struct Judged {
+    product: ProductNo,
+    /// Logarithm of the subject's own ticket for it.
+    own: Option<f32>,
+    buyers: u32,
+    nearest: Nearest<Neighbour>,
+}
+
+/// The nearest clients of one subject; buffers are reused from subject to subject.
 ///
-/// [`Search::begin`] reads every posting of the subject's products once; [`Search::buyers`] then
-/// corrects the sums for a judged product and keeps the nearest of its buyers. With
-/// `D = sum over shared products (ln x - ln y)^2` and the attributes' mean squared difference `A`,
-/// the distance is `(D + shrink v + weight v A) / (shared + shrink + weight)`, the judged product
-/// left out of both sums: left in, today's ticket would choose its own yardstick.
+/// With `D = sum over shared products (ln x - ln y)^2` and the attributes' mean squared difference
+/// `A`, the distance is `(D + shrink v + weight v A) / (shared + shrink + weight)`, the judged
+/// product left out of both sums: left in, today's ticket would choose its own yardstick.
+///
+/// Clients are taken block by block, so that the sums of a block and the postings that were just
+/// added up are still in the first cache when the buyers of each judged product are read from them;
+/// a buyer that cannot be among the nearest is passed over before anything is divided.
 #[derive(Debug, Default)]
 pub struct Search {
-    sums: Vec<f64>,
-    common: Vec<u32>,
+    sums: Vec<Sum>,
+    /// Mean squared differences of the attributes of a block's clients, found once each: NaN where
+    /// not looked at yet, below 0 where none is shared.
     attributes: Vec<f32>,
-    touched: Vec<u32>,
-    nearest: Vec<Neighbour>,
+    /// The subject's products and the logarithms of its tickets.
+    own: Vec<(ProductNo, f32)>,
+    judged: Vec<Judged>,
+    /// How many of `judged` are of this subject; the others are spare.
+    count: usize,
+    clients: Nearest<Neighbour>,
+}
+
+/// What a subject's clients are measured by.
+#[derive(Clone, Copy)]
+struct Measure<'a> {
+    subject: &'a Subject<'a>,
+    profiles: &'a Profiles,
+    rule: &'a DistanceRule,
 }
 
 impl Search {
-    /// Takes a subject on. Cost: the postings of its products.
-    pub fn begin(&mut self, matrix: &TicketMatrix, subject: &Subject<'_>) {
-        for &client in &self.touched {
-            self.sums[client as usize] = 0.0;
-            self.common[client as usize] = 0;
-        }
-        self.touched.clear();
-        self.sums.resize(matrix.clients(), 0.0);
-        self.common.resize(matrix.clients(), 0);
-        self.attributes.clear();
-        self.attributes.resize(matrix.clients(), f32::NAN);
-        for cell in subject.cells {
-            let own = log(cell.ticket);
-            for posting in matrix.column(cell.product) {
-                let at = posting.client.index();
-                if self.common[at] == 0 {
-                    self.touched.push(posting.client.0);
-                }
-                self.common[at] += 1;
-                self.sums[at] += squared_difference(own, posting.ticket);
-            }
-        }
-    }
-
-    /// The `k` nearest buyers of a product, nearest first, ties by client number.
+    /// Finds the `k` nearest buyers of each of some products, whether the subject buys them or not;
+    /// [`Search::buyers`] then gives them.
     ///
-    /// The subject is the one of the last [`Search::begin`]. Cost: the product's postings.
-    pub fn buyers(
+    /// Cost: the postings of the subject's products and of these.
+    pub fn survey(
         &mut self,
         matrix: &TicketMatrix,
         subject: &Subject<'_>,
-        of_client: &dyn Fn(ClientNo) -> (f32, u32),
-        product: ProductNo,
+        profiles: &Profiles,
+        products: impl IntoIterator<Item = ProductNo>,
         rule: &DistanceRule,
         k: usize,
-    ) -> Buyers<'_> {
-        let own = subject.cell(product).map(|cell| log(cell.ticket));
-        self.nearest.clear();
-        for posting in matrix.column(product) {
-            if Some(posting.client) == subject.client {
-                continue;
-            }
-            let at = posting.client.index();
-            let (mut sum, mut common) = (self.sums[at], self.common[at]);
-            if let Some(own) = own {
-                sum = (sum - squared_difference(own, posting.ticket)).max(0.0);
-                common = common.saturating_sub(1);
-            }
-            let attributes = Self::attribute(&mut self.attributes, at, rule, of_client);
-            self.nearest.push(Neighbour {
-                client: posting.client,
-                distance: rule.distance(sum, common, attributes),
-                ticket: posting.ticket,
-                common,
-            });
+    ) {
+        self.take_on(subject);
+        for product in products {
+            self.judge(product, k);
         }
-        Buyers {
-            buyers: self.nearest.len() as u32,
-            nearest: keep_nearest(&mut self.nearest, k),
+        let judged = &mut self.judged[..self.count];
+        judged.sort_unstable_by_key(|one| one.product);
+        debug_assert!(
+            judged
+                .windows(2)
+                .all(|pair| pair[0].product < pair[1].product)
+        );
+        let measure = Measure {
+            subject,
+            profiles,
+            rule,
+        };
+        let Self {
+            sums,
+            attributes,
+            own,
+            judged,
+            count,
+            ..
+        } = self;
+        let judged = &mut judged[..*count];
+        for block in 0..matrix.blocks() {
+            add_up(matrix, block, own, sums);
+            if rule.attribute_weight > 0.0 {
+                attributes.fill(f32::NAN);
+            }
+            for one in &mut *judged {
+                let run = matrix.run(one.product, block);
+                one.look(matrix, measure, run, sums, attributes);
+            }
+        }
+        for (client, row) in matrix.changed_rows() {
+            let sum = sum_of(own, row);
+            let mut found = f32::NAN;
+            for one in &mut *judged {
+                if let Ok(at) = row.binary_search_by_key(&one.product, |cell| cell.product) {
+                    one.buyers += 1;
+                    let difference = measure.difference(&mut found, client);
+                    let ln = quick_ln(row[at].ticket);
+                    let buyer = (client, ln, row[at].ticket, NOT_IN_BASE);
+                    one.offer(measure, buyer, sum, difference);
+                }
+            }
+        }
+        for one in judged {
+            let itself = subject.client.and_then(|own| matrix.cell(own, one.product));
+            one.buyers -= u32::from(itself.is_some());
+            one.nearest.finish();
         }
     }
 
-    /// The `k` nearest of all clients that share a product, or an attribute when
-    /// `among_all` is set, nearest first. Cost: the clients touched (all of them with `among_all`).
+    /// What the last [`Search::survey`] found of a product; `None` of one that it was not asked for.
+    pub fn buyers(&self, product: ProductNo) -> Option<Buyers<'_>> {
+        let judged = &self.judged[..self.count];
+        let at = judged.binary_search_by_key(&product, |one| one.product);
+        let found = &judged[at.ok()?];
+        Some(Buyers {
+            buyers: found.buyers,
+            nearest: found.nearest.found(),
+        })
+    }
+
+    /// The `k` nearest of all clients that share a product, and with [`Reach::Everyone`] of those
+    /// that share an attribute, nearest first.
+    ///
+    /// Cost: the postings of the subject's products, and all clients.
     pub fn clients(
         &mut self,
+        matrix: &TicketMatrix,
         subject: &Subject<'_>,
-        of_client: &dyn Fn(ClientNo) -> (f32, u32),
+        profiles: &Profiles,
         rule: &DistanceRule,
         k: usize,
         reach: Reach,
     ) -> &[Neighbour] {
-        self.nearest.clear();
-        if reach == Reach::Everyone {
-            for client in 0..self.sums.len() as u32 {
-                if self.common[client as usize] > 0 || of_client(ClientNo(client)).1 > 0 {
-                    self.nearest.push(unmeasured(client));
+        self.take_on(subject);
+        self.clients.start(k);
+        let measure = Measure {
+            subject,
+            profiles,
+            rule,
+        };
+        let take = |client: ClientNo, sum: Sum, clients: &mut Nearest<Neighbour>| {
+            let reached = sum.common > 0
+                || (reach == Reach::Everyone
+                    && subject.profile.difference(&profiles.of_client(client)).1 > 0);
+            if reached && Some(client) != subject.client {
+                let mut found = f32::NAN;
+                let difference = measure.difference(&mut found, client);
+                clients.offer(Neighbour {
+                    client,
+                    distance: measure.distance(sum, difference),
+                    ticket: 0.0,
+                    common: sum.common,
+                    posting: NOT_IN_BASE,
+                });
+            }
+        };
+        for block in 0..matrix.clients().div_ceil(BLOCK) {
+            add_up(matrix, block, &self.own, &mut self.sums);
+            let clients = block * BLOCK..((block + 1) * BLOCK).min(matrix.clients());
+            for (sum, client) in self.sums.iter().zip(clients) {
+                let client = ClientNo(client as u32);
+                if !matrix.is_changed(client) {
+                    take(client, *sum, &mut self.clients);
                 }
             }
-        } else {
-            self.touched.sort_unstable();
-            self.nearest
-                .extend(self.touched.iter().copied().map(unmeasured));
         }
-        self.nearest
-            .retain(|neighbour| Some(neighbour.client) != subject.client);
-        for neighbour in &mut self.nearest {
-            let at = neighbour.client.index();
-            let attributes = Self::attribute(&mut self.attributes, at, rule, of_client);
-            neighbour.common = self.common[at];
-            neighbour.distance = rule.distance(self.sums[at], self.common[at], attributes);
+        for (client, row) in matrix.changed_rows() {
+            take(client, sum_of(&self.own, row), &mut self.clients);
         }
-        keep_nearest(&mut self.nearest, k)
+        self.clients.finish()
     }
 
-    /// The mean squared difference of a client's attributes, found once a subject; NaN is a gap.
-    fn attribute(
-        found: &mut [f32],
-        at: usize,
-        rule: &DistanceRule,
-        of_client: &dyn Fn(ClientNo) -> (f32, u32),
-    ) -> Option<f64> {
-        if rule.attribute_weight <= 0.0 {
+    fn take_on(&mut self, subject: &Subject<'_>) {
+        let own = subject.cells.iter();
+        self.own.clear();
+        self.own
+            .extend(own.map(|cell| (cell.product, quick_ln(cell.ticket))));
+        self.sums.resize(BLOCK, Sum::default());
+        self.attributes.resize(BLOCK, f32::NAN);
+        self.count = 0;
+    }
+
+    fn judge(&mut self, product: ProductNo, k: usize) {
+        if self.judged.len() == self.count {
+            self.judged.push(Judged::default());
+        }
+        let judged = &mut self.judged[self.count];
+        let own = self.own.binary_search_by_key(&product, |own| own.0);
+        judged.product = product;
+        judged.own = own.ok().map(|at| self.own[at].1);
+        judged.buyers = 0;
+        judged.nearest.start(k);
+        self.count += 1;
+    }
+}
+
+/// The sums of one block's clients, by their place in it.
+fn add_up(matrix: &TicketMatrix, block: usize, own: &[(ProductNo, f32)], sums: &mut [Sum]) {
+    // An array's length is known, so that a place in the block needs no check.
+    let Ok(sums) = <&mut [Sum; BLOCK]>::try_from(sums) else {
+        return;
+    };
+    sums.fill(Sum::default());
+    for &(product, own) in own {
+        let run = matrix.run(product, block);
+        for (&client, &ln) in run.clients.iter().zip(run.lns) {
+            let sum = &mut sums[client as usize % BLOCK];
+            sum.squares += squared(own - ln);
+            sum.common += 1;
+        }
+    }
+}
+
+/// The sums of a row that stands in no block.
+fn sum_of(own: &[(ProductNo, f32)], row: &[Cell]) -> Sum {
+    let mut sum = Sum::default();
+    let mut own = own.iter().peekable();
+    for cell in row {
+        while own.next_if(|own| own.0 < cell.product).is_some() {}
+        if let Some((_, own)) = own.next_if(|own| own.0 == cell.product) {
+            sum.squares += squared(own - quick_ln(cell.ticket));
+            sum.common += 1;
+        }
+    }
+    sum
+}
+
+impl Judged {
+    /// Looks at the product's buyers within a block.
+    fn look(
+        &mut self,
+        matrix: &TicketMatrix,
+        measure: Measure<'_>,
+        run: Run<'_>,
+        sums: &[Sum],
+        attributes: &mut [f32],
+    ) {
+        let Ok(sums) = <&[Sum; BLOCK]>::try_from(sums) else {
+            return;
+        };
+        let overlaid = matrix.overlay_rows() > 0;
+        self.buyers += run.clients.len() as u32;
+        let run = (run.first..).zip(run.clients.iter().zip(run.lns).zip(run.tickets));
+        for (posting, ((&client, &ln), &ticket)) in run {
+            let at = client as usize % BLOCK;
+            let client = ClientNo(client);
+            if overlaid && matrix.is_changed(client) {
+                self.buyers -= 1;
+                continue;
+            }
+            let difference = measure.difference(&mut attributes[at], client);
+            let buyer = (client, ln, ticket, posting);
+            self.offer(measure, buyer, sums[at], difference);
+        }
+    }
+
+    /// Takes a buyer in, unless it is too far.
+    #[inline]
+    fn offer(
+        &mut self,
+        measure: Measure<'_>,
+        (client, ln, ticket, posting): (ClientNo, f32, f32, u32),
+        mut sum: Sum,
+        difference: Option<f64>,
+    ) {
+        if let Some(own) = self.own {
+            sum.squares = (sum.squares - squared(own - ln)).max(0.0);
+            sum.common -= 1;
+        }
+        let (total, evidence) = measure.rule.parts(sum, difference);
+        // Nothing is divided that would be thrown away: a little room for what a division rounds.
+        let beyond = total > self.nearest.limit() * (1.0 + 1e-12) * evidence;
+        if !beyond && Some(client) != measure.subject.client {
+            self.nearest.offer(Neighbour {
+                client,
+                distance: measure.distance(sum, difference),
+                ticket,
+                common: sum.common,
+                posting,
+            });
+        }
+    }
+}
+
+impl Measure<'_> {
+    /// The mean squared difference of a client's attributes, where the rule asks for it; found once,
+    /// in `found`.
+    #[inline]
+    fn difference(&self, found: &mut f32, client: ClientNo) -> Option<f64> {
+        if self.rule.attribute_weight <= 0.0 {
             return None;
         }
-        if found[at].is_nan() {
-            let (sum, shared) = of_client(ClientNo(at as u32));
-            found[at] = if shared == 0 {
-                -1.0
-            } else {
-                sum / shared as f32
+        if found.is_nan() {
+            let other = self.profiles.of_client(client);
+            let (sum, shared) = self.subject.profile.difference(&other);
+            *found = match shared {
+                0 => -1.0,
+                _ => sum / shared as f32,
             };
         }
-        (found[at] >= 0.0).then(|| f64::from(found[at]))
+        (*found >= 0.0).then(|| f64::from(*found))
+    }
+
+    fn distance(&self, sum: Sum, difference: Option<f64>) -> f64 {
+        let (total, evidence) = self.rule.parts(sum, difference);
+        match evidence > 0.0 {
+            true => total / evidence,
+            false => self.rule.spread,
+        }
+    }
+}
+
+impl DistanceRule {
+    /// What a distance is divided from: the squared differences, and how many they count as.
+    #[inline]
+    fn parts(&self, sum: Sum, difference: Option<f64>) -> (f64, f64) {
+        let (weight, difference) = match difference {
+            Some(difference) => (self.attribute_weight, difference),
+            None => (0.0, 0.0),
+        };
+        let total = sum.squares + (self.shrink + weight * difference) * self.spread;
+        (total, f64::from(sum.common) + self.shrink + weight)
+    }
+}
+
+impl Ranked for Neighbour {
+    fn farness(&self) -> f64 {
+        self.distance
+    }
+
+    fn client(&self) -> ClientNo {
+        self.client
     }
 }
 
@@ -189,75 +407,87 @@ pub enum Reach {
     Everyone,
 }
 
-impl DistanceRule {
-    fn distance(&self, sum: f64, common: u32, attributes: Option<f64>) -> f64 {
-        let (weight, difference) = match attributes {
-            Some(difference) => (self.attribute_weight, difference),
-            None => (0.0, 0.0),
-        };
-        let evidence = f64::from(common) + self.shrink + weight;
-        if evidence <= 0.0 {
-            return self.spread;
-        }
-        (sum + (self.shrink + weight * difference) * self.spread) / evidence
-    }
-}
-
-fn unmeasured(client: u32) -> Neighbour {
-    Neighbour {
-        client: ClientNo(client),
-        distance: 0.0,
-        ticket: 0.0,
-        common: 0,
-    }
-}
-
-fn keep_nearest(found: &mut Vec<Neighbour>, k: usize) -> &[Neighbour] {
-    let nearer = |a: &Neighbour, b: &Neighbour| {
-        a.distance
-            .total_cmp(&b.distance)
-            .then(a.client.cmp(&b.client))
-    };
-    if k < found.len() {
-        found.select_nth_unstable_by(k, nearer);
-        found.truncate(k);
-    }
-    found.sort_unstable_by(nearer);
-    found
-}
-
-fn squared_difference(own: f32, ticket: f32) -> f64 {
-    let difference = f64::from(own - log(ticket));
+fn squared(difference: f32) -> f64 {
+    let difference = f64::from(difference);
     difference * difference
-}
-
-/// The natural logarithm of a positive finite number, to 1e-6, without a call: a search takes
-/// one for every posting it reads.
-///
-/// With `x = m 2^e` and `s = (m - 1) / (m + 1)`: `ln m = 2 (s + s^3/3 + s^5/5 + ...)`.
-fn log(x: f32) -> f32 {
-    let bits = x.to_bits();
-    // Moves the cut between two powers of two to sqrt(1/2), so that |s| stays under 0.172.
-    let shifted = bits.wrapping_add(0x3f80_0000 - 0x3f35_04f3);
-    let exponent = (shifted >> 23) as i32 - 127;
-    let mantissa = f32::from_bits((shifted & 0x007f_ffff) + 0x3f35_04f3);
-    let s = (mantissa - 1.0) / (mantissa + 1.0);
-    let s2 = s * s;
-    let series = 2.0 + s2 * (2.0 / 3.0 + s2 * (2.0 / 5.0 + s2 * (2.0 / 7.0)));
-    s * series + exponent as f32 * std::f32::consts::LN_2
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::neighbours::books::{BOOKS, edges};
+
+    const RULE: DistanceRule = DistanceRule {
+        spread: 1.5,
+        shrink: 2.0,
+        floor: 0.05,
+        attribute_weight: 0.0,
+    };
+
+    /// Every buyer measured product by product, sorted whole.
+    fn slow(matrix: &TicketMatrix, client: ClientNo, product: ProductNo) -> Vec<(ClientNo, f64)> {
+        let others = (0..matrix.clients() as u32).map(ClientNo);
+        let buyers =
+            others.filter(|other| *other != client && matrix.cell(*other, product).is_some());
+        let distance = |other: ClientNo| {
+            let (mut squares, mut common) = (0.0, 0.0);
+            for cell in matrix
+                .row(client)
+                .iter()
+                .filter(|cell| cell.product != product)
+            {
+                if let Some(same) = matrix.cell(other, cell.product) {
+                    squares += squared(quick_ln(cell.ticket) - quick_ln(same.ticket));
+                    common += 1.0;
+                }
+            }
+            (
+                other,
+                (squares + RULE.shrink * RULE.spread) / (common + RULE.shrink),
+            )
+        };
+        let mut found: Vec<(ClientNo, f64)> = buyers.map(distance).collect();
+        found.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        found
+    }
 
     #[test]
-    fn the_quick_logarithm_is_a_logarithm() {
-        for x in [
-            1.0e-3_f32, 0.5, 0.7, 0.71, 1.0, 1.4, 1.5, 2.0, 99.99, 7.0e5, 3.0e15,
-        ] {
-            let exact = x.ln();
-            assert!((log(x) - exact).abs() <= 2e-6 * exact.abs().max(1.0), "{x}");
+    fn the_nearest_buyers_are_those_of_a_slow_search_in_every_kind_of_book() {
+        let profiles = Profiles::default();
+        let mut search = Search::default();
+        for (name, rows) in BOOKS {
+            let whole = TicketMatrix::from_rows(12, rows());
+            // The same rows again, every third of them by way of the overlay.
+            let third = |client: &u32| client % 3 == 1;
+            let changed = (0..whole.clients() as u32).filter(third).map(|client| {
+                let client = ClientNo(client);
+                (client, std::sync::Arc::from(whole.row(client)))
+            });
+            let overlaid = whole.with_rows(whole.clients(), 12, changed);
+            for client in edges(whole.clients()).step_by(3) {
+                let products = [0, 1, 4, 11].map(ProductNo);
+                for matrix in [&whole, &overlaid] {
+                    let subject = Subject::existing(matrix, &profiles, client);
+                    search.survey(matrix, &subject, &profiles, products, &RULE, 9);
+                    for product in products {
+                        let found = search.buyers(product).unwrap();
+                        let slow = slow(&whole, client, product);
+                        assert_eq!(found.buyers as usize, slow.len(), "{name}, {client:?}");
+                        let found: Vec<_> = found.nearest.iter().map(|one| one.client).collect();
+                        let nearest: Vec<_> = slow.iter().take(9).map(|one| one.0).collect();
+                        // Taking the judged product out of a sum rounds: what ties may change places.
+                        let far = |client: &ClientNo| {
+                            slow.iter().find(|one| one.0 == *client).map(|one| one.1)
+                        };
+                        let pairs = found.iter().zip(&nearest);
+                        for (one, other) in pairs.clone() {
+                            let (one, other) = (far(one).unwrap(), far(other).unwrap());
+                            assert!((one - other).abs() < 1e-12, "{name}: {one} for {other}");
+                        }
+                        assert_eq!(found.len(), nearest.len());
+                    }
+                }
+            }
         }
     }
 }

@@ -41,6 +41,11 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// The products that it buys, rising.
+    pub fn products(&self) -> impl Iterator<Item = ProductNo> + use<'a> {
+        self.cells.iter().map(|cell| cell.product)
+    }
+
     /// Its ticket for a product, if it buys it.
     pub fn cell(&self, product: ProductNo) -> Option<&'a Cell> {
         let at = self

@@ -13,5 +13,5 @@ mod rules;
 
 pub use capacity::{Capacity, MOST_CONSIDERED, OwnerUse, Planned, PlannedRow, StockUse};
 pub use filter::{Filter, Order};
-pub use list::Pipeline;
+pub use list::{Pipeline, Place};
 pub use rules::{Offered, Rules};

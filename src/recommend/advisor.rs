@@ -105,6 +105,11 @@ impl Advisor {
         &self.upsell
     }
 
+    /// How many similar clients are asked what they buy: what a [`Scene::nearest`] is to hold.
+    pub fn neighbours(&self) -> usize {
+        self.adoption.neighbours()
+    }
+
     /// What to offer a subject, of both kinds, and why less than was asked for. Cost: the postings
     /// of its products, twice.
     pub fn advise(
@@ -120,7 +125,8 @@ impl Advisor {
             return advice;
         }
         let mut upsells = Vec::new();
-        self.upsell.begin(book, subject, &mut scratch.upsell);
+        self.upsell
+            .begin(book, subject, subject.products(), &mut scratch.upsell);
         for cell in subject.cells {
             let estimate = self
                 .upsell
@@ -133,7 +139,9 @@ impl Advisor {
             }
         }
         advice.take(upsells, book.recipe.offer.per_client);
-        let adoptions = self.adoption.score(scene, subject, &mut scratch.adoption);
+        let least = book.recipe.upsell.least_effective_neighbours;
+        let scratch = &mut scratch.adoption;
+        let adoptions = self.adoption.score_offers(scene, subject, least, scratch);
         let (cross_sells, missing) = offers(book, subject, &adoptions);
         advice.shortfalls.extend(missing);
         if !self.adoption.is_calibrated() && !cross_sells.is_empty() {
@@ -169,7 +177,7 @@ impl Advisor {
     ) -> Option<(Opportunity, Receipt)> {
         let cell = subject.cell(product)?;
         let scratch = &mut scratch.upsell;
-        self.upsell.begin(book, subject, scratch);
+        self.upsell.begin(book, subject, [product], scratch);
         let estimate = self.upsell.estimate(book, subject, product, scratch)?;
         if !is_publishable(book, &estimate) {
             return None;
@@ -234,7 +242,6 @@ impl Advisor {
         k: usize,
         scratch: &mut Scratch,
     ) -> (Vec<SimilarClient>, Option<Shortfall>) {
-        self.upsell.begin(book, subject, &mut scratch.upsell);
         let found = similar(book, &self.upsell, subject, k, &mut scratch.upsell);
         (found, ignorance(book, subject))
     }

@@ -159,7 +159,7 @@ impl<'a> History<'a> {
         } else {
             0.0
         };
-        model.begin(book, &subject, scratch);
+        model.begin(book, &subject, subject.products(), scratch);
         let view = |cell: &Cell| View {
             client,
             product: cell.product,

@@ -20,7 +20,7 @@ pub struct SimilarClient {
 
 /// The `k` clients most like a subject, most similar first, ties by client number.
 ///
-/// The subject is the one of the last [`UpsellModel::begin`]. Those that share a product are
+/// Those that share a product are
 /// compared by tickets and attributes; a subject without tickets by attributes alone. Empty where
 /// there is nothing to compare by. Cost: clients that share a product; all clients for a subject
 /// without tickets.
@@ -40,13 +40,12 @@ pub fn similar(
     } else {
         Reach::SharedProducts
     };
-    let of_client = |client: ClientNo| subject.profile.difference(&book.profiles.of_client(client));
     let pseudo = book.recipe.upsell.size_pseudo_tickets;
     let own = book.statistics.row(subject.cells).size(pseudo);
     let spread = rule.spread.max(1e-9);
     let found = scratch
         .search()
-        .clients(subject, &of_client, &rule, k, reach);
+        .clients(book.matrix, subject, book.profiles, &rule, k, reach);
     let similar = found.iter().map(|neighbour| SimilarClient {
         client: neighbour.client,
         similarity: 1.0 / (1.0 + neighbour.distance / spread),

@@ -63,15 +63,20 @@ impl Api {
                 Some(place) => tenant.pinned(place.list).ok_or_else(expired)?,
                 None => {
                     let scored = tenant.scored()?;
-                    let selected = select(&tenant, &scored, &filter, Order::Priority)?;
+                    let all = format!(
+                        "offers of {portfolio} where {}",
+                        blake3::hash(&filter.encode_to_vec())
+                    );
+                    let selected = select(&tenant, scored.clone(), &all, &filter, Order::Priority)?;
+                    let found: Vec<_> = selected.rows(0, selected.len()).collect();
                     let book = &scored.moment.book;
                     let mut form = Form::default();
                     let capacity = named(&mut form, book, &wanted, limits);
                     let capacity = form.finish(Some(capacity))?;
                     let client = |client: ClientNo| book.clients().get(client.0).map(AsRef::as_ref);
                     Arc::new(Kept {
-                        planned: capacity.plan(&selected.found, client),
-                        available: selected.found.len(),
+                        planned: capacity.plan(&found, client),
+                        available: found.len(),
                         scored: scored.clone(),
                     })
                 }

@@ -106,27 +106,26 @@ impl RecommendationService for Api {
             let wanted = request.filter.unwrap_or_default();
             let list = list_name(&request.portfolio_id, &wanted, order);
             let place: Option<Place> = token::decode(&list, &request.page_token)?;
-            let scored = match place {
+            let scored: Arc<Scored> = match place {
                 None => tenant.scored()?,
                 Some(place) => tenant.pinned(place.list).ok_or_else(expired)?,
             };
             let book = &scored.moment.book;
-            let selected = select(&tenant, &scored, &wanted, order)?;
-            let found = &selected.found;
+            let selected = select(&tenant, scored.clone(), &list, &wanted, order)?;
             let given = place
                 .map_or(0, |place| place.given as usize)
-                .min(found.len());
-            let page = &found[given..(given + size).min(found.len())];
-            let last = given + page.len() == found.len();
+                .min(selected.len());
+            let end = (given + size).min(selected.len());
+            let last = end == selected.len();
             let showings = match request.log_shown {
-                true => selected.showings(&scored, given, size),
+                true => selected.showings(given, size),
                 false => Vec::new(),
             };
             let next_page_token = match !last {
                 true => {
                     let place = Place {
                         list: tenant.pin(&scored),
-                        given: (given + page.len()) as u64,
+                        given: end as u64,
                     };
                     token::encode(&list, &place)
                 }
@@ -137,13 +136,13 @@ impl RecommendationService for Api {
                 language: language.unwrap_or(book.portfolio().language),
             };
             let response = v1::ListOpportunitiesResponse {
-                opportunities: page
-                    .iter()
+                opportunities: selected
+                    .rows(given, size)
                     .map(|row| writer.opportunity(row, false))
                     .collect(),
                 next_page_token,
-                total_size: found.len() as u64,
-                total_gain_minor: total_gain(found.iter().copied()),
+                total_size: selected.len() as u64,
+                total_gain_minor: selected.total_gain_minor(),
                 currency: book.portfolio().currency.to_string(),
                 sequence: book.sequence(),
                 notices: writer.notices(&scored.shortfalls),
@@ -179,17 +178,17 @@ impl RecommendationService for Api {
         let work = move || {
             let scored = tenant.scored()?;
             let wanted = request.filter.unwrap_or_default();
-            let selected = select(&tenant, &scored, &wanted, order)?;
+            let list = list_name(&request.portfolio_id, &wanted, order);
+            let selected = select(&tenant, scored.clone(), &list, &wanted, order)?;
             let limit = match request.limit {
                 0 => usize::MAX,
                 limit => usize::try_from(limit).unwrap_or(usize::MAX),
             };
             let showings = match request.log_shown {
-                true => selected.showings(&scored, 0, limit),
+                true => selected.showings(0, limit),
                 false => Vec::new(),
             };
-            let found = selected.found.into_iter().take(limit);
-            let rows: Vec<Opportunity> = found.cloned().collect();
+            let rows: Vec<Opportunity> = selected.rows(0, limit).cloned().collect();
             Ok(((scored, rows), showings))
         };
         let (rows, showings) = self.compute.run(&caller, work).await?;

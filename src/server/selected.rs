@@ -1,64 +1,95 @@
 //! The opportunities that a filter asks for, those that are held out apart.
 
+use std::sync::Arc;
+
 use tonic::Status;
 
 use super::form::Form;
-use super::opportunities::filter;
+use super::opportunities::{filter, total_gain};
 use super::showings::showings;
 use crate::domain::{ClientNo, Opportunity, ProductNo, Showing};
-use crate::engine::{OfferId, Scored, Tenant};
+use crate::engine::{Insighted, OfferId, OfferPlace, Scored, Selection, Tenant};
 use crate::pipeline::{Filter, Order};
 use crate::wire::v1;
 
 /// What a filter finds.
-pub(super) struct Selected<'a> {
-    /// The opportunities that are shown, in order.
-    pub(super) found: Vec<&'a Opportunity>,
-    /// Those of clients that are held out, each with the number of rows of `found` before it.
-    held_out: Vec<(usize, &'a Opportunity)>,
+pub(super) struct Selected {
+    scored: Arc<Scored>,
+    selection: Arc<Selection>,
 }
 
-impl Selected<'_> {
+impl Selected {
+    /// How many opportunities are shown.
+    pub(super) fn len(&self) -> usize {
+        self.selection.found.len()
+    }
+
+    /// The sum of their gains, in minor units.
+    pub(super) fn total_gain_minor(&self) -> i64 {
+        self.selection.total_gain_minor
+    }
+
+    /// Those of a page of `size` rows after `given` ones.
+    pub(super) fn rows(&self, given: usize, size: usize) -> impl Iterator<Item = &Opportunity> {
+        let end = given.saturating_add(size).min(self.len());
+        let places = &self.selection.found[given.min(end)..end];
+        places.iter().map(|place| self.scored.at(*place))
+    }
+
     /// What a page of `size` rows after those given already shows, and what it would have shown: rows
     /// held out that stand before its last row, and after it where it is the last page.
-    pub(super) fn showings(
-        &self,
-        scored: &Scored,
-        given: usize,
-        size: usize,
-    ) -> Vec<(OfferId, Showing)> {
-        let end = given.saturating_add(size).min(self.found.len());
-        let passed_to = match end == self.found.len() {
+    pub(super) fn showings(&self, given: usize, size: usize) -> Vec<(OfferId, Showing)> {
+        let scored = &self.scored;
+        let end = given.saturating_add(size).min(self.len());
+        let passed_to = match end == self.len() {
             true => usize::MAX,
             false => end,
         };
-        let passed = self
-            .held_out
-            .iter()
-            .filter(|(at, _)| (given..passed_to).contains(at));
-        let rows = self.found[given..end].iter().map(|row| (*row, false));
-        let rows = rows.chain(passed.map(|(_, row)| (*row, true)));
-        showings(&scored.moment.book, scored.model.correction(), rows)
+        let held_out = self.selection.held_out.iter();
+        let passed = held_out.filter(|(at, _)| (given..passed_to).contains(at));
+        let passed = passed.map(|(_, place)| (scored.at(*place), true));
+        let rows = self.rows(given, size).map(|row| (row, false));
+        let correction = scored.model.correction();
+        showings(&scored.moment.book, correction, rows.chain(passed))
     }
 }
 
-/// The opportunities that are asked for, in order. Cost: the clients, products and opportunities of
-/// the portfolio, and a sort of what was found unless it is by priority. Insights are of now, and asked
-/// for only where the filter needs them.
-pub(super) fn select<'a>(
+/// The opportunities that are asked for, in order, by the name of their list. Insights are of now, and
+/// asked for only where the filter needs them.
+///
+/// Cost: the clients, products and opportunities of the portfolio, and a sort of what was found unless it
+/// is by priority; nothing where the list was asked for before and needs no insights.
+pub(super) fn select(
     tenant: &Tenant,
-    scored: &'a Scored,
+    scored: Arc<Scored>,
+    name: &str,
     wanted: &v1::OpportunityFilter,
     order: Order,
-) -> Result<Selected<'a>, Status> {
-    let book = &scored.moment.book;
+) -> Result<Selected, Status> {
     let mut form = Form::default();
     let segmented = match wanted.segment_ids.is_empty() {
         true => None,
         false => Some(tenant.insights()?),
     };
-    let filter: Option<Filter> = filter(&mut form, book, wanted, segmented.as_deref())?;
+    let filter: Option<Filter> =
+        filter(&mut form, &scored.moment.book, wanted, segmented.as_deref())?;
     let filter = form.finish(filter)?;
+    let find = || find(tenant, &scored, &filter, order, segmented.clone());
+    let selection = match filter.clients.needs_insights() {
+        true => Arc::new(find()?),
+        false => tenant.selection(&scored, name, find)?,
+    };
+    Ok(Selected { scored, selection })
+}
+
+fn find(
+    tenant: &Tenant,
+    scored: &Scored,
+    filter: &Filter,
+    order: Order,
+    segmented: Option<Arc<Insighted>>,
+) -> Result<Selection, Status> {
+    let book = &scored.moment.book;
     let mut clients = vec![false; book.clients().numbers()];
     for (number, client) in book.clients().from(0) {
         clients[number as usize] = filter.clients.admits(ClientNo(number), client);
@@ -75,12 +106,15 @@ pub(super) fn select<'a>(
     for (number, product) in book.products().from(0) {
         products[number as usize] = filter.admits_product(ProductNo(number), product);
     }
-    let admitted = |row: &&Opportunity| {
+    let admitted = |row: &Opportunity| {
         clients[row.client.index()] && products[row.product.index()] && filter.admits(row)
     };
-    let mut found: Vec<_> = scored.offers().filter(admitted).collect();
+    let mut found: Vec<OfferPlace> = scored
+        .places()
+        .filter(|place| admitted(scored.at(*place)))
+        .collect();
     if order != Order::Priority {
-        found.sort_by(|a, b| order.compare(a, b));
+        found.sort_by(|a, b| order.compare(scored.at(*a), scored.at(*b)));
     }
     let mut held_out = Vec::new();
     let hold_out = scored.hold_out();
@@ -90,13 +124,18 @@ pub(super) fn select<'a>(
             client.is_some_and(|client| hold_out.holds(&client.id))
         };
         let mut shown = Vec::with_capacity(found.len());
-        for row in found {
-            match holds(row) {
-                true => held_out.push((shown.len(), row)),
-                false => shown.push(row),
+        for place in found {
+            match holds(scored.at(place)) {
+                true => held_out.push((shown.len(), place)),
+                false => shown.push(place),
             }
         }
         found = shown;
     }
-    Ok(Selected { found, held_out })
+    let total_gain_minor = total_gain(found.iter().map(|place| scored.at(*place)));
+    Ok(Selection {
+        found,
+        held_out,
+        total_gain_minor,
+    })
 }

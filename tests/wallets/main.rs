@@ -45,7 +45,7 @@ fn model(world: &World) -> Vec<[f64; 3]> {
     let mut scratch = Scratch::default();
     let estimate = |deal: &Deal| {
         let subject = Subject::existing(&matrix, &profiles, ClientNo(deal.client as u32));
-        model.begin(&book, &subject, &mut scratch);
+        model.begin(&book, &subject, subject.products(), &mut scratch);
         let product = ProductNo(deal.product as u32);
         let found = model
             .estimate(&book, &subject, product, &mut scratch)

@@ -2,23 +2,27 @@
 
 use rayon::prelude::*;
 
-use crate::domain::{ClientNo, Day};
+use crate::domain::{ClientNo, Day, ProductNo};
 use crate::matrix::{Cell, PurchaseLog, Statistics, TicketMatrix};
-use crate::neighbours::{CosineIndex, Subject};
+use crate::neighbours::{CosineIndex, NearestOfAll, Subject};
 use crate::recommend::Book;
 
 use super::cut::{bought_within, matrix_before};
 use super::evidence::{self, Evidence, Lens, Scene, damped, not_bought};
-use super::history::{Past, Span};
+use super::history::{Past, ProductPast, Span};
 use super::items::{Items, Weights};
+use super::recency::Recencies;
 use super::recipe::AdoptionRecipe;
-use super::signals::{self, SIGNALS};
+use super::signals::{self, OF_PRODUCT, SIGNALS};
 use super::ticket;
 
 /// Everything that is learnt from the tickets of one day, besides the calibration.
 #[derive(Debug, Clone)]
 pub(super) struct Learnt {
     pub(super) past: Past,
+    /// What [`signals::of_product`] says, by product.
+    of_product: Vec<[f64; OF_PRODUCT.len()]>,
+    recencies: Recencies,
     pub(super) items_bought: Items,
     pub(super) items_amount: Items,
     pub(super) neighbours: usize,
@@ -44,6 +48,8 @@ impl Learnt {
             || learn(&|cell| damped(scene.book.statistics, cell)),
         );
         Self {
+            of_product: past.products.iter().map(signals::of_product).collect(),
+            recencies: Recencies::of(as_of, span),
             past,
             items_bought,
             items_amount,
@@ -53,13 +59,18 @@ impl Learnt {
         }
     }
 
+    /// The signals of a product alone; those of one without a past where it is not known.
+    pub(super) fn of_product(&self, product: ProductNo) -> [f64; OF_PRODUCT.len()] {
+        let known = self.of_product.get(product.index()).copied();
+        known.unwrap_or_else(|| signals::of_product(&ProductPast::default()))
+    }
+
     pub(super) fn lens<'a>(&'a self, recipe: &'a AdoptionRecipe) -> Lens<'a> {
         Lens {
             past: &self.past,
             items_bought: &self.items_bought,
             items_amount: &self.items_amount,
-            as_of: self.as_of,
-            span: self.span,
+            recencies: &self.recencies,
             recipe,
             neighbours: self.neighbours,
         }
@@ -96,12 +107,18 @@ impl Lessons {
                 ..*book
             },
             cosine: &cosine,
+            nearest: None,
         };
         let learnt = Learnt::of(&scene, Past::of(log, cut, span, recipe), cut, span);
         let active = evidence::clients(&matrix).filter(|&client| !matrix.row(client).is_empty());
         let active: Vec<ClientNo> = active.collect();
         let pairs = active.len() * matrix.products() - matrix.tickets();
         let kept = (recipe.sample_pairs as f64 / pairs.max(1) as f64).min(1.0);
+        let nearest = NearestOfAll::of_index(&cosine, learnt.neighbours);
+        let scene = Scene {
+            nearest: Some(&nearest),
+            ..scene
+        };
         let lessons: Vec<Self> = active
             .par_iter()
             .map_init(Evidence::default, |evidence, &client| {
@@ -155,7 +172,9 @@ fn of_client(
             continue;
         }
         let heard = &evidence.heard[product.index()];
-        signals::of_product(&mut signals, evidence, heard, &past);
+        let of_product = learnt.of_product(product);
+        let all = [true; SIGNALS];
+        signals::of_pair(&mut signals, evidence, heard, &past, &of_product, &all);
         if let Some((_, amount_minor)) = adopted {
             let ln_median = scene.book.statistics.product(product).ln_median;
             lessons.adopted_rows.push(lessons.adopted.len());

@@ -1,12 +1,13 @@
 //! What the neighbours and the other products say about everything that one subject does not buy.
 
-use crate::domain::{ClientNo, Day, ProductNo};
+use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, Statistics, TicketMatrix};
-use crate::neighbours::{CosineIndex, CosineSearch, Similar, Subject};
+use crate::neighbours::{CosineIndex, CosineSearch, NearestOfAll, Similar, Subject};
 use crate::recommend::Book;
 
-use super::history::{ClientPast, Past, ProductPast, Span};
+use super::history::{ClientPast, Past, ProductPast};
 use super::items::Items;
+use super::recency::Recencies;
 use super::recipe::AdoptionRecipe;
 
 /// What a subject is scored in: one state of a book, and the weights of its tickets.
@@ -16,6 +17,9 @@ pub struct Scene<'a> {
     pub book: Book<'a>,
     /// The weights of the tickets in the book's matrix.
     pub cosine: &'a CosineIndex,
+    /// What that index finds for every client, where it was asked for all of them; for as many
+    /// neighbours as the model asks for, or it is not used.
+    pub nearest: Option<&'a NearestOfAll>,
 }
 
 /// Sums over the neighbours of one subject for one product.
@@ -83,8 +87,7 @@ pub(super) struct Lens<'a> {
     pub(super) past: &'a Past,
     pub(super) items_bought: &'a Items,
     pub(super) items_amount: &'a Items,
-    pub(super) as_of: Day,
-    pub(super) span: Span,
+    pub(super) recencies: &'a Recencies,
     pub(super) recipe: &'a AdoptionRecipe,
     pub(super) neighbours: usize,
 }
@@ -109,9 +112,14 @@ impl Evidence {
         };
         self.products = subject.cells.len() as f64;
         let mut search = std::mem::take(&mut self.search);
-        let near = scene
-            .cosine
-            .nearest(subject, scene.book.profiles, lens.neighbours, &mut search);
+        let near = match scene.known(subject, lens.neighbours) {
+            Some(near) => near,
+            None => {
+                scene
+                    .cosine
+                    .nearest(subject, scene.book.profiles, lens.neighbours, &mut search)
+            }
+        };
         self.neighbours = near.len() as u32;
         self.weight = near.iter().map(|near| f64::from(near.similarity)).sum();
         for near in near {
@@ -130,7 +138,7 @@ impl Evidence {
                 .client(near.client)
                 .size(lens.recipe.size_pseudo_tickets);
         for cell in scene.book.matrix.row(near.client) {
-            let recent = lens.recency(cell);
+            let recent = lens.recencies.of_cell(cell);
             let residual = scene.book.statistics.residual(cell.product, cell.ticket) - usual;
             let heard = &mut self.heard[cell.product.index()];
             heard.ever += weight;
@@ -156,7 +164,7 @@ impl Evidence {
 
     fn score_items(&mut self, scene: &Scene<'_>, lens: &Lens<'_>, subject: &Subject<'_>) {
         let known = lens.items_bought.products().min(self.heard.len());
-        let recent = |cell: &Cell| (cell.product.0, lens.recency(cell) as f32);
+        let recent = |cell: &Cell| (cell.product.0, lens.recencies.of_cell(cell) as f32);
         self.scores.clear();
         self.scores.resize(known, 0.0);
         lens.items_bought
@@ -210,16 +218,12 @@ impl Evidence {
     }
 }
 
-impl Lens<'_> {
-    /// `0.5^(age / H)`; 1 for a ticket without a date.
-    fn recency(&self, cell: &Cell) -> f64 {
-        match cell.last_day {
-            None => 1.0,
-            Some(day) => {
-                let age = f64::from((self.as_of.epoch_days() - day.epoch_days()).max(0));
-                0.5_f64.powf(age / self.span.days())
-            }
-        }
+impl Scene<'_> {
+    /// The subject's neighbours where they were found with those of all clients.
+    fn known(&self, subject: &Subject<'_>, neighbours: usize) -> Option<&[Similar]> {
+        let nearest = self.nearest.filter(|nearest| nearest.k() == neighbours)?;
+        let client = subject.client.filter(|_| !subject.cells.is_empty())?;
+        Some(nearest.of(client))
     }
 }
 

@@ -22,6 +22,7 @@ mod model;
 mod page;
 mod propensity;
 mod receipt;
+mod recency;
 mod recipe;
 mod signals;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::evidence::{Evidence, Scene, not_bought};
 use super::history::{Past, Span};
 use super::propensity::{Propensity, logistic};
 use super::receipt::{AdoptionReceipt, ReceiptTerm};
-use super::signals::{self, Form};
+use super::signals::{self, Form, Wanted};
 use super::ticket::{self, TicketModel};
 
 /// The work was stopped by its caller.
@@ -73,6 +73,8 @@ pub struct AdoptionScratch {
 pub struct AdoptionModel {
     learnt: Learnt,
     propensity: Propensity,
+    /// The signals that the propensity is made of.
+    wanted: Wanted,
     ticket: TicketModel,
     fit: AdoptionFit,
 }
@@ -150,10 +152,16 @@ impl AdoptionModel {
         step(1.0)?;
         Ok(Self {
             learnt,
+            wanted: propensity.wanted(),
             propensity,
             ticket,
             fit,
         })
+    }
+
+    /// How many similar clients are asked.
+    pub fn neighbours(&self) -> usize {
+        self.learnt.neighbours
     }
 
     /// What the fit rests on.
@@ -178,6 +186,18 @@ impl AdoptionModel {
         subject: &Subject<'_>,
         scratch: &mut AdoptionScratch,
     ) -> Vec<Adoption> {
+        self.score_offers(scene, subject, 0.0, scratch)
+    }
+
+    /// The same, with tickets of 0 where fewer than `least_buying` of the neighbours buy the product:
+    /// most of a large catalogue, and nothing of it is offered.
+    pub(in crate::recommend) fn score_offers(
+        &self,
+        scene: &Scene<'_>,
+        subject: &Subject<'_>,
+        least_buying: f64,
+        scratch: &mut AdoptionScratch,
+    ) -> Vec<Adoption> {
         let AdoptionScratch { evidence, values } = scratch;
         evidence.gather(
             scene,
@@ -195,9 +215,24 @@ impl AdoptionModel {
                 continue;
             }
             let heard = &evidence.heard[product.index()];
-            signals::of_product(&mut signals, evidence, heard, &past);
+            let of_product = self.learnt.of_product(product);
+            let wanted = &self.wanted;
+            signals::of_pair(&mut signals, evidence, heard, &past, &of_product, wanted);
             self.propensity.values(&signals, values);
             let log_odds = self.propensity.log_odds(values);
+            if f64::from(heard.buyers) < least_buying {
+                found.push(Adoption {
+                    product,
+                    propensity: logistic(log_odds),
+                    low_ticket: 0.0,
+                    expected_ticket: 0.0,
+                    high_ticket: 0.0,
+                    expected_money: 0.0,
+                    neighbours: evidence.neighbours,
+                    neighbours_buying: heard.buyers,
+                });
+                continue;
+            }
             let ln_median = scene.book.statistics.product(product).ln_median;
             let mut terms = ticket::values(evidence, heard, &past, ln_median);
             terms[ticket::LOG_ODDS_AT] = log_odds;
@@ -233,7 +268,9 @@ impl AdoptionModel {
         let past = self.learnt.past.product(product);
         let heard = &evidence.heard[product.index()];
         let mut signals = signals::of_client(evidence);
-        signals::of_product(&mut signals, evidence, heard, &past);
+        let of_product = self.learnt.of_product(product);
+        let wanted = &self.wanted;
+        signals::of_pair(&mut signals, evidence, heard, &past, &of_product, wanted);
         self.propensity.values(&signals, values);
         let ln_median = scene.book.statistics.product(product).ln_median;
         let mut ticket_values = ticket::values(evidence, heard, &past, ln_median);

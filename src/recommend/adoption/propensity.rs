@@ -4,7 +4,7 @@ use super::backtest::{Lessons, unit_hash};
 use super::linear::{Design, Linear, Slope};
 use super::receipt::MOST_LOG_ODDS;
 use super::recipe::AdoptionRecipe;
-use super::signals::{Form, SIGNALS, Signal, Term};
+use super::signals::{Form, SIGNALS, Signal, Term, Wanted};
 
 /// Parts that clients are dealt into when a form is chosen.
 const FOLDS: u32 = 4;
@@ -86,6 +86,19 @@ impl Propensity {
         } else {
             into.extend(self.terms.iter().map(|term| term.value(signals)));
         }
+    }
+
+    /// The signals that the values are made of.
+    pub(super) fn wanted(&self) -> Wanted {
+        let mut wanted = [false; SIGNALS];
+        let named = self.terms.iter().flat_map(|term| [Some(term.0), term.1]);
+        for signal in named.flatten() {
+            wanted[signal as usize] = true;
+        }
+        if self.form == Form::Prior {
+            wanted[Signal::RootShareEver as usize] = true;
+        }
+        wanted
     }
 
     /// The names of the values.

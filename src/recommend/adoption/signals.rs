@@ -238,34 +238,64 @@ pub(super) fn of_client(evidence: &Evidence) -> [f64; SIGNALS] {
     signals
 }
 
-/// Completes the signals for one product.
-pub(super) fn of_product(
+/// The signals of a product that are the same for every subject.
+pub(super) const OF_PRODUCT: [Signal; 7] = [
+    LnTakeUp,
+    LnTakeUpHalf,
+    LnTakeUpQuarter,
+    LnTakeUpEighth,
+    LnPopulation,
+    LnPopulationRecent,
+    LnFrequency,
+];
+
+/// The values of [`OF_PRODUCT`].
+pub(super) fn of_product(product: &ProductPast) -> [f64; OF_PRODUCT.len()] {
+    let [whole, half, quarter, eighth] = product.take_up.map(|rate| (rate + 1e-4).ln());
+    [
+        whole,
+        half,
+        quarter,
+        eighth,
+        (product.population + 1e-4).ln(),
+        (product.population_recent + 1e-4).ln(),
+        (product.frequency + 0.1).ln(),
+    ]
+}
+
+/// Which signals are worth working out.
+pub(super) type Wanted = [bool; SIGNALS];
+
+/// Completes the signals for one product: those that are wanted.
+pub(super) fn of_pair(
     signals: &mut [f64; SIGNALS],
     evidence: &Evidence,
     heard: &Heard,
     product: &ProductPast,
+    of_product: &[f64; OF_PRODUCT.len()],
+    wanted: &Wanted,
 ) {
     let share = evidence.shares(heard, product);
     let items = f64::from(heard.items_recent);
     let amount = f64::from(heard.items_amount);
-    let mut set = |signal: Signal, value: f64| signals[signal as usize] = value;
-    set(LnShareRecent, (share.recent + 0.01).ln());
-    set(RootShareRecent, share.recent.max(0.0).sqrt());
-    set(LnShareEver, (share.ever + 0.01).ln());
-    set(RootShareEver, share.ever.max(0.0).sqrt());
-    set(LnShareLatest, (share.latest + 0.01).ln());
-    set(LnTakeUpNear, (share.take_up + 0.003).ln());
-    set(LnTakeUpNearHalf, (share.take_up_half + 0.003).ln());
-    set(ItemsRecent, items);
-    set(RootItemsRecent, items.max(0.0).sqrt());
-    set(LnItemsRecent, (items.max(0.0) + 0.02).ln());
-    set(ItemsAmount, amount);
-    set(LnItemsAmount, (amount.max(0.0) + 0.02).ln());
-    set(LnTakeUp, (product.take_up[0] + 1e-4).ln());
-    set(LnTakeUpHalf, (product.take_up[1] + 1e-4).ln());
-    set(LnTakeUpQuarter, (product.take_up[2] + 1e-4).ln());
-    set(LnTakeUpEighth, (product.take_up[3] + 1e-4).ln());
-    set(LnPopulation, (product.population + 1e-4).ln());
-    set(LnPopulationRecent, (product.population_recent + 1e-4).ln());
-    set(LnFrequency, (product.frequency + 0.1).ln());
+    for (signal, value) in OF_PRODUCT.into_iter().zip(of_product) {
+        signals[signal as usize] = *value;
+    }
+    let mut set = |signal: Signal, value: &dyn Fn() -> f64| {
+        if wanted[signal as usize] {
+            signals[signal as usize] = value();
+        }
+    };
+    set(LnShareRecent, &|| (share.recent + 0.01).ln());
+    set(RootShareRecent, &|| share.recent.max(0.0).sqrt());
+    set(LnShareEver, &|| (share.ever + 0.01).ln());
+    set(RootShareEver, &|| share.ever.max(0.0).sqrt());
+    set(LnShareLatest, &|| (share.latest + 0.01).ln());
+    set(LnTakeUpNear, &|| (share.take_up + 0.003).ln());
+    set(LnTakeUpNearHalf, &|| (share.take_up_half + 0.003).ln());
+    set(ItemsRecent, &|| items);
+    set(RootItemsRecent, &|| items.max(0.0).sqrt());
+    set(LnItemsRecent, &|| (items.max(0.0) + 0.02).ln());
+    set(ItemsAmount, &|| amount);
+    set(LnItemsAmount, &|| (amount.max(0.0) + 0.02).ln());
 }

@@ -79,6 +79,7 @@ impl World {
                 recipe: &self.recipe,
             },
             cosine: &self.cosine,
+            nearest: None,
         }
     }
 

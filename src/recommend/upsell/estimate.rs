@@ -90,11 +90,20 @@ pub(in crate::recommend) struct Parts {
 }
 
 impl UpsellModel {
-    /// Takes a subject on: its strengths and its sums over all clients.
+    /// Takes a subject on: its strengths, and the nearest buyers of each of some products, each
+    /// named once, which are those that it can then be asked for.
     ///
-    /// Cost: the postings of the subject's products, and its tickets × factors².
-    pub fn begin(&self, book: &Book<'_>, subject: &Subject<'_>, scratch: &mut Scratch) {
-        scratch.search.begin(book.matrix, subject);
+    /// Cost: the postings of the subject's products and of these, and its tickets × factors².
+    pub fn begin(
+        &self,
+        book: &Book<'_>,
+        subject: &Subject<'_>,
+        products: impl IntoIterator<Item = ProductNo>,
+        scratch: &mut Scratch,
+    ) {
+        let (rule, k) = (self.distance_rule(), self.choice.neighbours);
+        let search = &mut scratch.search;
+        search.survey(book.matrix, subject, book.profiles, products, &rule, k);
         scratch.strengths.clear();
         let strengths = self.factors.strengths(book.statistics, subject.cells);
         strengths.pack(&mut scratch.strengths);
@@ -103,9 +112,9 @@ impl UpsellModel {
     /// The ticket of the subject of the last [`UpsellModel::begin`] for a product, whether it buys
     /// it or not; its own ticket for it is left out of everything.
     ///
-    /// `None` when nobody else buys the product. A figure that rests on few effective neighbours
+    /// `None` when nobody else buys the product, or it is not one of those begun with. A figure that rests on few effective neighbours
     /// is returned all the same; whether it is fit to publish is for the caller, who has the
-    /// recipe's limit. Cost: the product's postings, and neighbours × factors².
+    /// recipe's limit. Cost: neighbours × factors².
     pub fn estimate(
         &self,
         book: &Book<'_>,
@@ -151,16 +160,7 @@ impl UpsellModel {
         product: ProductNo,
         scratch: &mut Scratch,
     ) -> Option<Parts> {
-        let of_client =
-            |client: ClientNo| subject.profile.difference(&book.profiles.of_client(client));
-        let found = scratch.search.buyers(
-            book.matrix,
-            subject,
-            &of_client,
-            product,
-            &self.distance_rule(),
-            self.choice.neighbours,
-        );
+        let found = scratch.search.buyers(product)?;
         if found.nearest.is_empty() {
             return None;
         }
@@ -257,13 +257,22 @@ impl UpsellModel {
         evidence: &mut Vec<Evidence>,
     ) {
         let rule = self.distance_rule();
+        let known = self.residuals.know(book.matrix, book.statistics, product);
         evidence.clear();
-        evidence.extend(nearest.iter().map(|neighbour| Evidence {
-            client: neighbour.client,
-            weight: rule.weight(neighbour.distance),
-            residual: self.residual_of(book, neighbour.client, product, neighbour.ticket),
-            ticket: neighbour.ticket,
-            common: neighbour.common,
+        evidence.extend(nearest.iter().map(|neighbour| {
+            let kept = known
+                .then(|| self.residuals.at(neighbour.posting))
+                .flatten();
+            let residual = kept.unwrap_or_else(|| {
+                self.residual_of(book, neighbour.client, product, neighbour.ticket)
+            });
+            Evidence {
+                client: neighbour.client,
+                weight: rule.weight(neighbour.distance),
+                residual: f64::from(residual),
+                ticket: neighbour.ticket,
+                common: neighbour.common,
+            }
         }));
     }
 
@@ -274,10 +283,10 @@ impl UpsellModel {
         client: ClientNo,
         product: ProductNo,
         ticket: f32,
-    ) -> f64 {
+    ) -> f32 {
         let own = book.statistics.residual(product, ticket);
         let strengths = self.strengths.of_client(client);
         let expected = self.factors.expect(strengths, product, Some(own));
-        (own - expected.level) / expected.deviation
+        ((own - expected.level) / expected.deviation) as f32
     }
 }

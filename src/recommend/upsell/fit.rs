@@ -7,6 +7,7 @@ use super::estimate::{LEVELS, POINTS, Scratch};
 use super::factors::{FactorRule, Factors};
 use super::held_out::{Fold, Judged, Part, folds, loss, shifts};
 use super::prices::priors;
+use super::residuals::Residuals;
 use super::strengths::StrengthTable;
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::Cell;
@@ -25,6 +26,7 @@ pub struct UpsellModel {
     pub(super) shifts: [f64; LEVELS.len()],
     pub(super) book_points: [f32; POINTS],
     product_points: std::sync::Arc<Vec<[f32; POINTS]>>,
+    pub(super) residuals: std::sync::Arc<Residuals>,
     rule: DistanceRule,
     held_out: usize,
     held_out_loss: f64,
@@ -38,6 +40,7 @@ impl UpsellModel {
     /// `upsell.choice_tickets` the variants see a sample of so many, and only the one chosen all.
     pub fn fit(book: &Book<'_>) -> Self {
         let folded;
+        let unfolded = book;
         let mut book = *book;
         if book.matrix.overlay_rows() > 0 {
             folded = book.matrix.fold();
@@ -57,6 +60,9 @@ impl UpsellModel {
         model.shifts = shifts(&judged, book.recipe.upsell.shift_pseudo_tickets);
         model.held_out = judged.len();
         model.held_out_loss = loss(&judged);
+        if unfolded.matrix.overlay_rows() > 0 {
+            model.keep_residuals(unfolded);
+        }
         model
     }
 
@@ -116,6 +122,7 @@ impl UpsellModel {
             shifts: [0.0; LEVELS.len()],
             book_points: [0.0; POINTS],
             product_points: std::sync::Arc::default(),
+            residuals: std::sync::Arc::default(),
             rule: DistanceRule {
                 spread: book.statistics.spread(),
                 shrink: upsell.distance_shrink,
@@ -131,24 +138,42 @@ impl UpsellModel {
 
     /// Finds the residual quantiles of each product's buyers and of the book.
     fn measure(&mut self, book: &Book<'_>) {
-        let residuals: Vec<Vec<f32>> = (0..book.matrix.products() as u32)
+        let mut residuals: Vec<Vec<f32>> = (0..book.matrix.products() as u32)
             .into_par_iter()
             .map(|product| {
                 let product = ProductNo(product);
                 let residual = |posting: crate::matrix::Posting| {
-                    self.residual_of(book, posting.client, product, posting.ticket) as f32
+                    self.residual_of(book, posting.client, product, posting.ticket)
                 };
-                let mut residuals: Vec<f32> = book.matrix.column(product).map(residual).collect();
-                residuals.sort_unstable_by(f32::total_cmp);
-                residuals
+                book.matrix.column(product).map(residual).collect()
             })
             .collect();
+        self.keep_residuals(book);
+        residuals
+            .par_iter_mut()
+            .for_each(|residuals| residuals.sort_unstable_by(f32::total_cmp));
         let of_product = |residuals: &Vec<f32>| points(residuals);
         let product_points = residuals.par_iter().map(of_product).collect();
         let mut all = residuals.concat();
         all.par_sort_unstable_by(f32::total_cmp);
         self.book_points = points(&all);
         self.product_points = std::sync::Arc::new(product_points);
+    }
+
+    /// Keeps the residuals of the tickets in the base of a book's matrix, for estimates from it.
+    fn keep_residuals(&mut self, book: &Book<'_>) {
+        let of_product = |product: u32| {
+            let product = ProductNo(product);
+            let run = book.matrix.base_column(product);
+            let tickets = run.clients.iter().zip(run.tickets);
+            tickets
+                .map(|(&client, &ticket)| self.residual_of(book, ClientNo(client), product, ticket))
+                .collect()
+        };
+        let products = 0..book.matrix.products() as u32;
+        let residuals: Vec<Vec<f32>> = products.into_par_iter().map(of_product).collect();
+        let kept = Residuals::of(book.matrix, book.statistics, &residuals);
+        self.residuals = std::sync::Arc::new(kept);
     }
 
     /// The same choices and coverage shifts on another state of the book, such as an earlier one.
@@ -212,7 +237,8 @@ impl UpsellModel {
         let visible = fold.book(book);
         let judge = |scratch: &mut Scratch, (client, hidden): &(ClientNo, Vec<Cell>)| {
             let subject = Subject::existing(visible.matrix, visible.profiles, *client);
-            self.begin(&visible, &subject, scratch);
+            let products = hidden.iter().map(|cell| cell.product);
+            self.begin(&visible, &subject, products, scratch);
             let judge = |cell: &Cell| {
                 let parts = self.parts(&visible, &subject, cell.product, scratch)?;
                 let error = f64::from(cell.ticket).ln() - parts.ln_median - parts.level;

@@ -25,6 +25,7 @@ mod fit;
 mod held_out;
 mod prices;
 mod regression;
+mod residuals;
 mod strengths;
 #[cfg(test)]
 mod tests;

@@ -64,7 +64,8 @@ fn figures(rows: &TicketMatrix, model: Option<&UpsellModel>) -> Vec<Option<Ticke
     let mut found = Vec::new();
     for client in 0..rows.clients() as u32 {
         let subject = Subject::existing(rows, &profiles, ClientNo(client));
-        model.begin(&book, &subject, &mut scratch);
+        let products = (0..rows.products() as u32).map(ProductNo);
+        model.begin(&book, &subject, products, &mut scratch);
         for product in 0..rows.products() as u32 {
             found.push(model.estimate(&book, &subject, ProductNo(product), &mut scratch));
         }
@@ -144,10 +145,9 @@ fn nearest(rows: &TicketMatrix, subject: u32, product: u32, k: usize) -> Vec<Nei
     let profiles = Profiles::default();
     let subject = Subject::existing(rows, &profiles, ClientNo(subject));
     let mut search = Search::default();
-    search.begin(rows, &subject);
-    let nobody = |_: ClientNo| (0.0, 0);
-    let found = search.buyers(rows, &subject, &nobody, ProductNo(product), &RULE, k);
-    found.nearest.to_vec()
+    let product = ProductNo(product);
+    search.survey(rows, &subject, &profiles, [product], &RULE, k);
+    search.buyers(product).unwrap().nearest.to_vec()
 }
 
 proptest! {
@@ -226,7 +226,7 @@ fn an_overlay_gives_the_same_bits_as_the_folded_matrix() {
         let mut found = Vec::new();
         for client in 0..121 {
             let subject = Subject::existing(matrix, &profiles, ClientNo(client));
-            model.begin(&book, &subject, &mut scratch);
+            model.begin(&book, &subject, (0..12).map(ProductNo), &mut scratch);
             for product in 0..12 {
                 found.push(model.estimate(&book, &subject, ProductNo(product), &mut scratch));
             }
@@ -257,7 +257,7 @@ fn a_receipt_makes_the_published_tickets_again() {
     let mut scratch = Scratch::default();
     for client in (0..300).step_by(5) {
         let subject = Subject::existing(&rows, &profiles, ClientNo(client));
-        model.begin(&book, &subject, &mut scratch);
+        model.begin(&book, &subject, (0..20).map(ProductNo), &mut scratch);
         for product in (0..20).map(ProductNo) {
             let found = model.estimate(&book, &subject, product, &mut scratch);
             let receipt = model.explain(&book, &subject, product, &mut scratch);
@@ -284,8 +284,8 @@ fn the_judged_ticket_does_not_change_its_own_figure() {
     let mut q80 = |row: &[Cell]| {
         let client = Some(ClientNo(9));
         let subject = Subject::supposed(client, row, profiles.of_client(ClientNo(9)));
-        model.begin(&book, &subject, &mut scratch);
         let product = ProductNo(product as u32);
+        model.begin(&book, &subject, [product], &mut scratch);
         model
             .estimate(&book, &subject, product, &mut scratch)
             .unwrap()
