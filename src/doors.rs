@@ -1,5 +1,5 @@
-//! Every way that bytes from outside come in, as functions of bytes: what `tests/fuzz.rs` and `fuzz/` throw
-//! bytes at. None of them panics, whatever the bytes; what is wrong is an error that nobody reads here.
+//! Every way that bytes from outside come in, as functions of bytes: what `tests/fuzz.rs` throws bytes at. None
+//! of them panics, whatever the bytes; what is wrong is an error that nobody reads here.
 
 use std::path::Path;
 

@@ -4,7 +4,7 @@
 //!
 //! Inputs are mutated from valid ones and from those in `tests/corpus`; one that breaks something is kept
 //! there. `CARTEIRA_FAULTS` multiplies the inputs, `CARTEIRA_SEED` repeats them. Parquet is not read, so it has
-//! no door. `fuzz/` throws bytes at the same doors with coverage as its guide.
+//! no door.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 #[path = "common/contract.rs"]
