@@ -80,7 +80,7 @@ impl UpsellModel {
             mix: parts.mix,
             deviation: parts.deviation,
             levels: LEVELS,
-            shifts: self.shifts(),
+            shifts: parts.shifts,
             significant_digits: book.recipe.offer.significant_digits,
             buyers: parts.buyers,
             effective_neighbours: parts.effective,

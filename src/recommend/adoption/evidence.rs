@@ -34,9 +34,6 @@ pub(super) struct Heard {
     pub(super) fresh_half: f64,
     /// Weighted log residuals, each less its own client's size.
     pub(super) residual: f64,
-    /// Weighted log residuals of first tickets, and their weight.
-    pub(super) first_residual: f64,
-    pub(super) first_weight: f64,
     /// EASE scores.
     pub(super) items_recent: f32,
     pub(super) items_amount: f32,
@@ -155,10 +152,6 @@ impl Evidence {
             if fresh.half {
                 heard.fresh_half += weight;
             }
-            if let Some(residual) = fresh.residual {
-                heard.first_residual += weight * f64::from(residual);
-                heard.first_weight += weight;
-            }
         }
     }
 
@@ -205,12 +198,6 @@ impl Evidence {
     pub(super) fn residual(&self, heard: &Heard) -> f64 {
         let weight = heard.ever + self.pseudo.neighbours * self.average_weight();
         heard.residual / weight.max(1e-9)
-    }
-
-    /// The same of the first tickets of those that took it up within the last horizon.
-    pub(super) fn first_residual(&self, heard: &Heard) -> f64 {
-        let weight = heard.first_weight + self.pseudo.neighbours * self.average_weight();
-        heard.first_residual / weight.max(1e-9)
     }
 
     fn average_weight(&self) -> f64 {

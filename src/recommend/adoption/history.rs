@@ -88,9 +88,6 @@ pub(super) struct Fresh {
     pub(super) product: ProductNo,
     /// Whether it was in the last half of it.
     pub(super) half: bool,
-    /// Log residual of its ticket against the product's first-time buyers; none where it was
-    /// returned since.
-    pub(super) residual: Option<f32>,
 }
 
 /// The past of all clients and products, seen from one day.
@@ -336,7 +333,6 @@ impl Past {
                 self.fresh.push(Fresh {
                     product: ProductNo(pair.product as u32),
                     half: latest,
-                    residual: residual.map(|residual| residual as f32),
                 });
             }
             self.starts.push(self.fresh.len());

@@ -12,7 +12,7 @@ use super::history::{Past, Span};
 use super::propensity::{Propensity, logistic};
 use super::receipt::{AdoptionReceipt, ReceiptTerm};
 use super::signals::{self, Form, Wanted};
-use super::ticket::{self, TicketModel};
+use super::ticket::{self, TicketModel, TicketTerm};
 
 /// The work was stopped by its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -118,11 +118,11 @@ impl AdoptionModel {
                 step(0.2 * cuts as f64)?;
             }
         }
-        let mut fitted = Propensity::fit(&lessons, recipe);
+        let mut fitted = Propensity::fit(&lessons, recipe, recipe.lasting_share(asked, span));
         step(0.7)?;
         let mut ticket = fitted.as_ref().and_then(|fitted| {
             lessons.write_log_odds(fitted);
-            TicketModel::fit(&lessons.ticket_values, &lessons.tickets)
+            TicketModel::fit(&lessons.ticket_values, &lessons.tickets, recipe.mean_ridge)
         });
         let stretch = recipe.stretch_exponent * (asked.days() / span.days()).ln();
         if let Some(propensity) = &mut fitted {
@@ -235,7 +235,7 @@ impl AdoptionModel {
             }
             let ln_median = scene.book.statistics.product(product).ln_median;
             let mut terms = ticket::values(evidence, heard, &past, ln_median);
-            terms[ticket::LOG_ODDS_AT] = log_odds;
+            terms[TicketTerm::LogOdds as usize] = log_odds;
             let propensity = logistic(log_odds);
             let expected_ticket = self.ticket.middle(&terms);
             found.push(Adoption {
@@ -244,7 +244,7 @@ impl AdoptionModel {
                 low_ticket: expected_ticket * self.ticket.low_factor,
                 expected_ticket,
                 high_ticket: expected_ticket * self.ticket.high_factor,
-                expected_money: propensity * expected_ticket * self.ticket.money_factor,
+                expected_money: propensity * expected_ticket * self.ticket.money_factor(&terms),
                 neighbours: evidence.neighbours,
                 neighbours_buying: heard.buyers,
             });
@@ -274,7 +274,7 @@ impl AdoptionModel {
         self.propensity.values(&signals, values);
         let ln_median = scene.book.statistics.product(product).ln_median;
         let mut ticket_values = ticket::values(evidence, heard, &past, ln_median);
-        ticket_values[ticket::LOG_ODDS_AT] = self.propensity.log_odds(values);
+        ticket_values[TicketTerm::LogOdds as usize] = self.propensity.log_odds(values);
         let line = &self.propensity.line;
         let terms = self.propensity.names().into_iter().zip(values.iter());
         let ticket_terms = self.ticket.terms.iter().zip(&self.ticket.line.coefficients);
@@ -295,15 +295,15 @@ impl AdoptionModel {
                 .collect(),
             ticket_intercept: self.ticket.line.intercept,
             ticket_terms: ticket_terms
-                .map(|(&at, &coefficient)| ReceiptTerm {
-                    name: ticket::ALL[at].name().to_owned(),
-                    value: ticket_values[at],
+                .map(|(&term, &coefficient)| ReceiptTerm {
+                    name: term.name().to_owned(),
+                    value: ticket_values[term as usize],
                     coefficient,
                 })
                 .collect(),
             low_factor: self.ticket.low_factor,
             high_factor: self.ticket.high_factor,
-            money_factor: self.ticket.money_factor,
+            money_factor: self.ticket.money_factor(&ticket_values),
         })
     }
 }
@@ -314,7 +314,7 @@ impl Lessons {
         let mut values = Vec::new();
         for (&row, terms) in self.adopted_rows.iter().zip(&mut self.ticket_values) {
             propensity.values(&self.signals[row].map(f64::from), &mut values);
-            terms[ticket::LOG_ODDS_AT] = propensity.log_odds(&values);
+            terms[TicketTerm::LogOdds as usize] = propensity.log_odds(&values);
         }
     }
 }

@@ -28,8 +28,9 @@ pub(crate) fn logistic(log_odds: f64) -> f64 {
 }
 
 impl Propensity {
-    /// Fits on lessons. `None` with fewer adoptions than the recipe asks for.
-    pub(super) fn fit(lessons: &Lessons, recipe: &AdoptionRecipe) -> Option<Self> {
+    /// Fits on lessons; `lasting` is the share of what lasts in the mean of the forms. `None` with
+    /// fewer adoptions than the recipe asks for.
+    pub(super) fn fit(lessons: &Lessons, recipe: &AdoptionRecipe, lasting: f64) -> Option<Self> {
         let adoptions = lessons.tickets.len();
         let others = lessons.adopted.len() - adoptions;
         if adoptions < recipe.least_adoptions || others < recipe.least_adoptions {
@@ -48,7 +49,15 @@ impl Propensity {
         };
         for form in &forms {
             let line = fit(lessons, &rows, *form, recipe)?;
-            mean.add(form.terms(), &line, 1.0 / forms.len() as f64);
+            mean.add(form.terms(), &line, (1.0 - lasting) / forms.len() as f64);
+        }
+        if lasting > 0.0 {
+            let form = match mean.form {
+                Form::Popular => Form::LastingPopular,
+                _ => Form::Lasting,
+            };
+            let line = fit(lessons, &rows, form, recipe)?;
+            mean.add(form.terms(), &line, lasting);
         }
         Some(mean)
     }

@@ -1,5 +1,6 @@
 //! How adoption is estimated: section `adoption` of the recipe.
 
+use super::history::Span;
 use crate::recommend::recipe::{Parameters, RecipeError};
 
 /// How adoption is estimated: section `adoption`.
@@ -19,6 +20,8 @@ pub struct AdoptionRecipe {
     pub history_parts: f64,
     /// With which power of its length a horizon brings adoptions, and tickets per period shrink.
     pub stretch_exponent: f64,
+    /// How fast what lasts takes over where the horizon asked for is beyond the one taught.
+    pub lasting_weight: f64,
     /// Rows of prior per standardised coefficient.
     pub ridge: f64,
     /// The same for the slowing of take-up with the length of the history.
@@ -45,6 +48,8 @@ pub struct AdoptionRecipe {
     pub residual_pseudo_neighbours: f64,
     /// Buyers at the product's usual ticket that the tickets of first-time buyers start with.
     pub first_pseudo_buyers: f64,
+    /// Rows of prior per term of the mean ticket over the middle one.
+    pub mean_ridge: f64,
     /// Odds of adoption over odds of a neighbour's buying, where there is nothing to calibrate on.
     pub prior_conversion: f64,
 }
@@ -59,6 +64,7 @@ impl AdoptionRecipe {
             one_cut_from: parameters.count("adoption.one_cut_from")?,
             history_parts: parameters.value("adoption.history_parts")?,
             stretch_exponent: parameters.value("adoption.stretch_exponent")?,
+            lasting_weight: parameters.value("adoption.lasting_weight")?,
             ridge: parameters.value("adoption.ridge")?,
             history_ridge: parameters.value("adoption.history_ridge")?,
             sample_pairs: parameters.count("adoption.sample_pairs")?,
@@ -72,6 +78,7 @@ impl AdoptionRecipe {
             size_pseudo_tickets: parameters.value("adoption.size_pseudo_tickets")?,
             residual_pseudo_neighbours: parameters.value("adoption.residual_pseudo_neighbours")?,
             first_pseudo_buyers: parameters.value("adoption.first_pseudo_buyers")?,
+            mean_ridge: parameters.value("adoption.mean_ridge")?,
             prior_conversion: parameters.value("adoption.prior_conversion")?,
         })
     }
@@ -84,11 +91,37 @@ impl AdoptionRecipe {
         }
     }
 
+    /// The share that what lasts has in a probability for one horizon, learnt on another.
+    pub(super) fn lasting_share(&self, asked: Span, taught: Span) -> f64 {
+        let beyond = 1.0 - taught.days() / asked.days();
+        (self.lasting_weight * beyond).clamp(0.0, 1.0)
+    }
+
     pub(super) fn items_ridge(&self, products: usize) -> f64 {
         if products < self.large_catalogue {
             self.items_ridge
         } else {
             self.items_ridge_large
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::DAYS_PER_MONTH;
+    use crate::recommend::Recipe;
+
+    #[test]
+    fn what_lasts_counts_only_where_the_horizon_lies_beyond_the_one_taught() {
+        let recipe = Recipe::standard().unwrap().adoption;
+        let span = |horizon_days: u32| Span {
+            horizon_days,
+            period_days: DAYS_PER_MONTH,
+        };
+        let share = |asked: u32, taught: u32| recipe.lasting_share(span(asked), span(taught));
+        assert!(share(90, 90) <= 0.0);
+        assert!((share(100, 80) - 0.2 * recipe.lasting_weight).abs() < 1e-9);
+        assert!((share(100, 1) - 1.0).abs() < 1e-9);
     }
 }

@@ -118,6 +118,11 @@ pub enum Form {
     Medium,
     /// Everything, with products of two signals: many labels.
     Full,
+    /// What lasts, where there is no structure: how many buy the product, and the client's pace.
+    LastingPopular,
+    /// What lasts: who ever bought what with what, and the client's pace. What is new just now says
+    /// little of a horizon far beyond the one that could be taught.
+    Lasting,
     /// No labels: the neighbours' share alone, under the recipe's prior.
     Prior,
 }
@@ -133,6 +138,8 @@ impl Form {
             Self::Small => SMALL,
             Self::Medium => MEDIUM,
             Self::Full => FULL,
+            Self::LastingPopular => LASTING_POPULAR,
+            Self::Lasting => LASTING,
             Self::Prior => &[],
         }
     }
@@ -175,6 +182,23 @@ const MEDIUM: &[Term] = &[
     Term(LnVisitsRecent, None),
     Term(LnPopulation, None),
     Term(LnHistory, None),
+];
+
+const LASTING_POPULAR: &[Term] = &[
+    Term(LnPopulation, None),
+    Term(LnClientNew, None),
+    Term(LnClientNewHalf, None),
+    Term(LnClientProducts, None),
+];
+
+const LASTING: &[Term] = &[
+    Term(LnShareEver, None),
+    Term(RootShareEver, None),
+    Term(ItemsAmount, None),
+    Term(LnItemsAmount, None),
+    Term(LnClientNew, None),
+    Term(LnClientNewHalf, None),
+    Term(LnClientProducts, None),
 ];
 
 const FULL: &[Term] = &[

@@ -22,10 +22,6 @@ pub enum TicketTerm {
     PurchaseSize,
     /// Mean log residual of the first tickets of what the client took up in the last horizon.
     FirstSize,
-    /// The same of the neighbours, for this product.
-    FirstResidual,
-    /// ln(1 + days of purchase a month over the last horizon).
-    LnVisitsRecent,
     /// ln of the middle ticket of all buyers.
     LnMedian,
     /// ln of the mean first ticket.
@@ -37,12 +33,12 @@ pub enum TicketTerm {
 }
 
 use TicketTerm::{
-    FirstResidual, FirstSize, LnDaysSince, LnFirst, LnFirstMean, LnFrequency, LnMedian, LnPurchase,
-    LnVisitsRecent, LogOdds, PurchaseSize, Residual, Size,
+    FirstSize, LnDaysSince, LnFirst, LnFirstMean, LnFrequency, LnMedian, LnPurchase, LogOdds,
+    PurchaseSize, Residual, Size,
 };
 
 /// All of them, in the order in which they are written.
-pub(super) const ALL: [TicketTerm; 13] = [
+const ALL: [TicketTerm; 11] = [
     LnFirst,
     Size,
     Residual,
@@ -50,8 +46,6 @@ pub(super) const ALL: [TicketTerm; 13] = [
     LnPurchase,
     PurchaseSize,
     FirstSize,
-    FirstResidual,
-    LnVisitsRecent,
     LnMedian,
     LnFirstMean,
     LnFrequency,
@@ -59,13 +53,29 @@ pub(super) const ALL: [TicketTerm; 13] = [
 ];
 /// Terms in all.
 pub(super) const TERMS: usize = ALL.len();
-/// Where the log odds stand, which are known only once the propensity is.
-pub(super) const LOG_ODDS_AT: usize = 3;
 
-/// Adoptions from which the first two, six or all terms are weighed.
-const LEAST_ADOPTIONS: [(usize, usize); 3] = [(2000, TERMS), (60, 6), (20, 2)];
+/// What is weighed, from so many adoptions on. What similar clients spend is not among it: beside
+/// the client's own purchases it says nothing, see the card.
+const WEIGHED: [(usize, &[TicketTerm]); 3] = [
+    (
+        2000,
+        &[
+            LogOdds,
+            LnPurchase,
+            PurchaseSize,
+            FirstSize,
+            LnFirstMean,
+            LnFrequency,
+            LnDaysSince,
+        ],
+    ),
+    (60, &[LnFirst, LogOdds, LnPurchase, PurchaseSize]),
+    (20, &[LnFirst, Size]),
+];
 /// The logarithm of a residual's least absolute value when it is weighed.
 const LEAST_RESIDUAL: f64 = 1e-3;
+/// A ticket counts at most this many times what is expected of it when the mean is fitted.
+const MOST_BEYOND: f64 = 30.0;
 /// The money factor lies between these.
 const MONEY_FACTORS: (f64, f64) = (1.0, 4.0);
 
@@ -80,8 +90,6 @@ impl TicketTerm {
             LnPurchase => "ln_purchase",
             PurchaseSize => "purchase_size",
             FirstSize => "first_size",
-            FirstResidual => "neighbours_first_residual",
-            LnVisitsRecent => "ln_visits_recent",
             LnMedian => "ln_median_ticket",
             LnFirstMean => "ln_first_mean",
             LnFrequency => "ln_frequency",
@@ -98,34 +106,33 @@ pub(super) fn values(
     ln_median: f64,
 ) -> [f64; TERMS] {
     let client = &evidence.client;
-    [
-        product.ln_first,
-        evidence.size,
-        evidence.residual(heard),
-        0.0,
-        product.ln_purchase,
-        client.purchase_size,
-        client.first_size,
-        evidence.first_residual(heard),
-        client.visits_recent.ln_1p(),
-        ln_median,
-        product.ln_first_mean,
-        (product.frequency + 0.1).ln(),
-        client.days_since.clamp(0.0, 5000.0).ln_1p(),
-    ]
+    ALL.map(|term| match term {
+        LnFirst => product.ln_first,
+        Size => evidence.size,
+        Residual => evidence.residual(heard),
+        LogOdds => 0.0,
+        LnPurchase => product.ln_purchase,
+        PurchaseSize => client.purchase_size,
+        FirstSize => client.first_size,
+        LnMedian => ln_median,
+        LnFirstMean => product.ln_first_mean,
+        LnFrequency => (product.frequency + 0.1).ln(),
+        LnDaysSince => client.days_since.clamp(0.0, 5000.0).ln_1p(),
+    })
 }
 
 /// The ticket of an adoption: its middle by a line on a log scale, its quantiles beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TicketModel {
-    /// How many of [`ALL`] are weighed; or, without labels, which ones.
-    pub(super) terms: Vec<usize>,
+    /// What is weighed.
+    pub(super) terms: Vec<TicketTerm>,
     pub(super) line: Linear,
     /// What the P20 and the P80 lie below and above the middle, as factors.
     pub(super) low_factor: f64,
     pub(super) high_factor: f64,
-    /// Mean over middle: what the middle is multiplied by when money is summed.
-    pub(super) money_factor: f64,
+    /// ln of mean over middle, by the same terms: what the middle is multiplied by when money is
+    /// summed, which is more where a few buy much.
+    pub(super) factor: Linear,
 }
 
 impl TicketModel {
@@ -133,13 +140,17 @@ impl TicketModel {
     ///
     /// Least absolute errors of the logarithm, by reweighted least squares (Schlossmacher, 1973);
     /// the quantiles are those of what is left. `None` with fewer than 20 adoptions.
-    pub(super) fn fit(values: &[[f64; TERMS]], tickets: &[f64]) -> Option<Self> {
-        let width = LEAST_ADOPTIONS
-            .iter()
-            .find(|(least, _)| tickets.len() >= *least)?
-            .1;
+    /// The mean over the middle is the mean of a gamma regression beside that line, drawn to one
+    /// factor for all by `mean_ridge` rows a term, and brought to the sum of the tickets.
+    pub(super) fn fit(values: &[[f64; TERMS]], tickets: &[f64], mean_ridge: f64) -> Option<Self> {
+        let terms = WEIGHED.iter().find(|(least, _)| tickets.len() >= *least)?.1;
+        let width = terms.len();
         let mut lns: Vec<f64> = tickets.iter().map(|ticket| ticket.ln()).collect();
-        let write = |row: usize, into: &mut [f64]| into.copy_from_slice(&values[row][..width]);
+        let write = |row: usize, into: &mut [f64]| {
+            for (value, term) in into.iter_mut().zip(terms) {
+                *value = values[row][*term as usize];
+            }
+        };
         let slope = |row: usize, predicted: f64| {
             let residual = tickets[row].ln() - predicted;
             let curvature = 1.0 / residual.abs().max(LEAST_RESIDUAL);
@@ -155,40 +166,57 @@ impl TicketModel {
         };
         let start = median(&mut lns)?;
         let line = Linear::fit(&design, &[1.0; TERMS][..width], start, 40, &slope)?;
-        let predicted = |row: &[f64; TERMS]| line.at(&row[..width]);
+        let predicted = |row: &[f64; TERMS]| sum(&line, terms, row);
         let mut residuals: Vec<f64> = values
             .iter()
             .zip(tickets)
             .map(|(row, ticket)| ticket.ln() - predicted(row))
             .collect();
         residuals.sort_unstable_by(f64::total_cmp);
+        let middle = |row: usize| predicted(&values[row]).exp().max(f64::MIN_POSITIVE);
+        let beyond = |row: usize, ln_factor: f64| Slope {
+            gradient: (tickets[row] / middle(row) * (-ln_factor).exp()).min(MOST_BEYOND) - 1.0,
+            curvature: 1.0,
+        };
+        let total = |of: &dyn Fn(usize) -> f64| (0..tickets.len()).map(of).sum::<f64>();
         let real: f64 = tickets.iter().sum();
-        let middle: f64 = values.iter().map(|row| predicted(row).exp()).sum();
-        Some(Self {
-            terms: (0..width).collect(),
+        let usual = (real / total(&middle).max(1e-9)).clamp(MONEY_FACTORS.0, MONEY_FACTORS.1);
+        let ridge = [mean_ridge; TERMS];
+        let factor = Linear::fit(&design, &ridge[..width], usual.ln(), 40, &beyond)?;
+        let mut model = Self {
+            terms: terms.to_vec(),
             low_factor: quantile(&residuals, 0.2).min(0.0).exp(),
             high_factor: quantile(&residuals, 0.8).max(0.0).exp(),
-            money_factor: (real / middle.max(1e-9)).clamp(MONEY_FACTORS.0, MONEY_FACTORS.1),
-            line,
-        })
+            factor,
+            line: line.clone(),
+        };
+        let expected = total(&|row| middle(row) * model.money_factor(&values[row]));
+        model.factor.intercept += (real / expected.max(1e-9)).ln();
+        Some(model)
+    }
+
+    /// Mean over middle, from the values of [`ALL`].
+    pub(super) fn money_factor(&self, values: &[f64; TERMS]) -> f64 {
+        let ln = sum(&self.factor, &self.terms, values);
+        ln.exp().clamp(MONEY_FACTORS.0, MONEY_FACTORS.1)
     }
 
     /// Makes tickets of a longer horizon, over which the log odds have risen by `stretch`: what is
     /// bought hardly repeats within it, so a ticket per period falls by as much as the odds rise.
     pub(super) fn stretch(&mut self, stretch: f64) {
-        let terms = self.terms.iter().zip(&self.line.coefficients);
-        let of_odds: f64 = terms
-            .filter(|(at, _)| **at == LOG_ODDS_AT)
-            .map(|(_, coefficient)| coefficient)
-            .sum();
-        self.line.intercept -= stretch * (1.0 + of_odds);
+        let of_odds = |line: &Linear| -> f64 {
+            let terms = self.terms.iter().zip(&line.coefficients);
+            let odds = terms.filter(|(term, _)| **term == LogOdds);
+            odds.map(|(_, coefficient)| coefficient).sum()
+        };
+        let (line, factor) = (of_odds(&self.line), of_odds(&self.factor));
+        self.line.intercept -= stretch * (1.0 + line);
+        self.factor.intercept -= stretch * factor;
     }
 
     /// The middle ticket, from the values of [`ALL`].
     pub(super) fn middle(&self, values: &[f64; TERMS]) -> f64 {
-        let terms = self.line.coefficients.iter().zip(&self.terms);
-        let add = |sum, (coefficient, &at): (&f64, &usize)| sum + coefficient * values[at];
-        ticket(terms.fold(self.line.intercept, add))
+        ticket(sum(&self.line, &self.terms, values))
     }
 
     /// Without labels: the product's usual ticket, the client's size and the neighbours' residual.
@@ -197,25 +225,71 @@ impl TicketModel {
     /// matrix's statistics. Quantiles and mean are those of a log-normal of that spread.
     pub(super) fn prior(dated: bool, size_exponent: f64, spread: f64) -> Self {
         let usual = if dated { LnFirst } else { LnMedian };
-        let at = |term: TicketTerm| ALL.iter().position(|&other| other == term).unwrap_or(0);
         let deviation = (spread / 2.0).sqrt().min(2.0);
         Self {
-            terms: vec![at(usual), at(Size), at(Residual)],
+            terms: vec![usual, Size, Residual],
             line: Linear {
                 intercept: 0.0,
                 coefficients: vec![1.0, size_exponent, 1.0],
             },
             low_factor: (-0.841_6 * deviation).exp(),
             high_factor: (0.841_6 * deviation).exp(),
-            money_factor: (deviation * deviation / 2.0)
-                .exp()
-                .clamp(MONEY_FACTORS.0, MONEY_FACTORS.1),
+            factor: Linear {
+                intercept: deviation * deviation / 2.0,
+                coefficients: Vec::new(),
+            },
         }
     }
+}
+
+/// A line at the values of some terms.
+fn sum(line: &Linear, terms: &[TicketTerm], values: &[f64; TERMS]) -> f64 {
+    let weighed = line.coefficients.iter().zip(terms);
+    weighed.fold(line.intercept, |sum, (coefficient, &term)| {
+        sum + coefficient * values[term as usize]
+    })
 }
 
 /// The quantile of sorted numbers at the nearest rank.
 fn quantile(sorted: &[f64], level: f64) -> f64 {
     let at = (level * sorted.len().saturating_sub(1) as f64).round() as usize;
     sorted.get(at).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_lies_further_above_the_middle_where_a_few_buy_much_and_sums_are_kept() {
+        // Of products bought seldom one buyer in ten spends twenty times as much.
+        let rows: Vec<([f64; TERMS], f64)> = (0..8_000)
+            .map(|at: u32| {
+                let seldom = at.is_multiple_of(2);
+                let mut values = [0.0; TERMS];
+                values[LnFrequency as usize] = if seldom { -2.0 } else { 1.0 };
+                let spread = 1.0 + f64::from(at % 7) / 10.0;
+                let much = seldom && (at / 2).is_multiple_of(10);
+                (values, if much { 20.0 * spread } else { spread })
+            })
+            .collect();
+        let (values, tickets): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let factors = |mean_ridge: f64| {
+            let model = TicketModel::fit(&values, &tickets, mean_ridge).unwrap();
+            let pairs = values.iter().zip(&tickets);
+            let (expected, real) = pairs.fold((0.0, 0.0), |(expected, real), (row, ticket)| {
+                let mean = model.middle(row) * model.money_factor(row);
+                (expected + mean, real + ticket)
+            });
+            assert!((expected / real - 1.0).abs() < 0.02, "{expected} {real}");
+            [
+                model.money_factor(&values[0]),
+                model.money_factor(&values[1]),
+            ]
+        };
+        let [seldom, often] = factors(300.0);
+        assert!(seldom > 1.5 * often, "{seldom} {often}");
+        let [seldom, often] = factors(1e12);
+        assert!((seldom / often - 1.0).abs() < 1e-3, "{seldom} {often}");
+    }
 }

@@ -48,6 +48,18 @@ pub(super) const FACTOR_RULES: [FactorRule; 5] = [
 ];
 
 impl Choice {
+    /// A share of the way to another choice of the same factors.
+    pub(super) fn toward(&self, other: &Self, share: f64) -> Self {
+        let mix = |from: f64, to: f64| from + share * (to - from);
+        Self {
+            neighbours: mix(self.neighbours as f64, other.neighbours as f64).round() as usize,
+            product_weight: mix(self.product_weight, other.product_weight),
+            book_weight: mix(self.book_weight, other.book_weight),
+            attribute_weight: mix(self.attribute_weight, other.attribute_weight),
+            ..*self
+        }
+    }
+
     pub(super) fn simplest(book: &Book<'_>) -> Self {
         let upsell = &book.recipe.upsell;
         let small = book.matrix.products() < upsell.small_catalogue;
@@ -104,5 +116,36 @@ impl Choice {
             }));
         }
         variants
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_between_two_lies_between_them() {
+        let from = Choice {
+            factors: FACTOR_RULES[0],
+            neighbours: 100,
+            product_weight: 10.0,
+            book_weight: 10.0,
+            attribute_weight: 0.0,
+        };
+        let to = Choice {
+            neighbours: 200,
+            product_weight: 0.0,
+            attribute_weight: 2.0,
+            ..from
+        };
+        let half = from.toward(&to, 0.5);
+        let expected = Choice {
+            neighbours: 150,
+            product_weight: 5.0,
+            attribute_weight: 1.0,
+            ..from
+        };
+        assert_eq!(half, expected);
+        assert_eq!(from.toward(&from, 0.3), from);
     }
 }

@@ -1,6 +1,7 @@
 //! One subject and one product: the quantiles of the ticket, and what they rest on.
 
 use super::UpsellModel;
+use super::coverage::ln_total;
 use crate::domain::{ClientNo, ProductNo};
 use crate::neighbours::{Neighbour, Search, Subject};
 use crate::recommend::Book;
@@ -87,6 +88,8 @@ pub(in crate::recommend) struct Parts {
     /// Weight of each of the points of the whole book.
     pub book_weight: f64,
     pub quantiles: [f64; LEVELS.len()],
+    /// What coverage lacked at each level for clients of this size, in deviations.
+    pub shifts: [f64; LEVELS.len()],
 }
 
 impl UpsellModel {
@@ -123,7 +126,7 @@ impl UpsellModel {
         scratch: &mut Scratch,
     ) -> Option<TicketEstimate> {
         let parts = self.parts(book, subject, product, scratch)?;
-        let ticket = self.tickets(&parts);
+        let ticket = Self::tickets(&parts);
         let standing = subject.cell(product).map_or(0.0, |cell| {
             let residual = f64::from(cell.ticket).ln() - parts.ln_median - parts.level;
             quantile::standing(&scratch.sample, residual / parts.deviation)
@@ -141,11 +144,11 @@ impl UpsellModel {
     }
 
     /// The tickets at the four levels, never crossing.
-    pub(super) fn tickets(&self, parts: &Parts) -> [f64; LEVELS.len()] {
+    pub(super) fn tickets(parts: &Parts) -> [f64; LEVELS.len()] {
         let mut least = f64::NEG_INFINITY;
         let mut tickets = [0.0; LEVELS.len()];
         for (at, ticket) in tickets.iter_mut().enumerate() {
-            let residual = parts.quantiles[at] + self.shifts[at];
+            let residual = parts.quantiles[at] + parts.shifts[at];
             let ln = parts.ln_median + parts.level + parts.deviation * residual;
             least = least.max(ln.clamp(-MOST_LN, MOST_LN));
             *ticket = least.exp();
@@ -216,6 +219,7 @@ impl UpsellModel {
             product_weight,
             book_weight,
             quantiles: [0.0; LEVELS.len()],
+            shifts: self.coverage.shifts(ln_total(subject.cells, Some(product))),
         };
         let pseudo = self.pseudo_observations(product, &parts);
         let pseudo = pseudo.map(|(value, weight)| Weighted { value, weight });
@@ -241,11 +245,6 @@ impl UpsellModel {
         };
         let product = weigh(self.points_of(product), parts.product_weight);
         product.chain(weigh(&self.book_points, parts.book_weight))
-    }
-
-    /// What each level's coverage lacked on held-out tickets, in deviations.
-    pub fn shifts(&self) -> [f64; LEVELS.len()] {
-        self.shifts
     }
 
     /// Weighs the neighbours and measures each against its own level.

@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 
 use super::choice::{Choice, FACTOR_RULES};
+use super::coverage::{Coverage, ln_total};
 use super::estimate::{LEVELS, POINTS, Scratch};
 use super::factors::{FactorRule, Factors};
-use super::held_out::{Fold, Judged, Part, folds, loss, shifts};
+use super::held_out::{Fold, Judged, Part, folds, loss};
 use super::prices::priors;
 use super::residuals::Residuals;
 use super::strengths::StrengthTable;
@@ -14,8 +15,10 @@ use crate::matrix::Cell;
 use crate::neighbours::{DistanceRule, Subject};
 use crate::recommend::Book;
 
-/// A more complex variant must lower the held-out loss by this share to be taken.
+/// A more complex factor model must lower the held-out loss by this share to be taken.
 const WORTH_IT: f64 = 0.0005;
+/// Any other variant that lowers it by this share is taken whole, by less in proportion.
+const SURELY_WORTH_IT: f64 = 0.001;
 
 /// A fitted model of tickets. Made in the background; a write needs [`UpsellModel::refresh`] only.
 #[derive(Debug, Clone)]
@@ -23,7 +26,7 @@ pub struct UpsellModel {
     pub(super) factors: Factors,
     pub(super) strengths: StrengthTable,
     pub(super) choice: Choice,
-    pub(super) shifts: [f64; LEVELS.len()],
+    pub(super) coverage: Coverage,
     pub(super) book_points: [f32; POINTS],
     product_points: std::sync::Arc<Vec<[f32; POINTS]>>,
     pub(super) residuals: std::sync::Arc<Residuals>,
@@ -57,7 +60,8 @@ impl UpsellModel {
             judged = folds(&book).iter().flat_map(judge).collect();
         }
         let mut model = Self::with_choice(&book, choice);
-        model.shifts = shifts(&judged, book.recipe.upsell.shift_pseudo_tickets);
+        let pseudo = book.recipe.upsell.shift_pseudo_tickets;
+        model.coverage = Coverage::of(book.matrix, &judged, pseudo);
         model.held_out = judged.len();
         model.held_out_loss = loss(&judged);
         if unfolded.matrix.overlay_rows() > 0 {
@@ -92,13 +96,23 @@ impl UpsellModel {
             }
         }
         for other in Choice::variants(book) {
+            let mut judge = |choice: Choice| {
+                for model in &mut models {
+                    model.choice = choice;
+                }
+                judged_of(&models)
+            };
             let other = other(choice);
-            for model in &mut models {
-                model.choice = other;
-            }
-            let judgement = judged_of(&models);
-            if loss(&judgement) < loss(&judged) * (1.0 - WORTH_IT) {
+            let judgement = judge(other);
+            let gain = 1.0 - loss(&judgement) / loss(&judged).max(f64::MIN_POSITIVE);
+            let share = gain / SURELY_WORTH_IT;
+            if share >= 1.0 {
                 (choice, judged) = (other, judgement);
+            } else if share > 0.0 {
+                // Two variants that are nearly level are mixed: a book that changes a little must
+                // not change its figures by the whole step between them.
+                choice = choice.toward(&other, share);
+                judged = judge(choice);
             }
         }
         (choice, judged)
@@ -119,7 +133,7 @@ impl UpsellModel {
             strengths: StrengthTable::of(&factors, book.matrix, book.statistics),
             factors,
             choice,
-            shifts: [0.0; LEVELS.len()],
+            coverage: Coverage::default(),
             book_points: [0.0; POINTS],
             product_points: std::sync::Arc::default(),
             residuals: std::sync::Arc::default(),
@@ -182,7 +196,7 @@ impl UpsellModel {
     #[must_use]
     pub fn refit(&self, book: &Book<'_>) -> Self {
         Self {
-            shifts: self.shifts,
+            coverage: self.coverage.clone(),
             held_out: self.held_out,
             held_out_loss: self.held_out_loss,
             ..Self::with_choice(book, self.choice)
@@ -252,6 +266,7 @@ impl UpsellModel {
                 Some(Judged {
                     errors,
                     loss: pinball(1) + pinball(2) + pinball(3),
+                    ln_total: ln_total(subject.cells, Some(cell.product)),
                 })
             };
             hidden.iter().filter_map(judge).collect::<Vec<_>>()

@@ -5,7 +5,6 @@ use super::mix;
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, Statistics, TicketMatrix};
 use crate::recommend::Book;
-use crate::recommend::quantile::{self, Weighted};
 
 /// Under this many tickets nothing can be held out, and the simplest variant serves.
 const LEAST_TICKETS: usize = 40;
@@ -85,6 +84,8 @@ pub(super) struct Judged {
     pub(super) errors: [f64; LEVELS.len()],
     /// Pinball loss of the log ticket, summed over P50, P80 and P90.
     pub(super) loss: f64,
+    /// The logarithm of the sum of the client's tickets that were shown.
+    pub(super) ln_total: Option<f64>,
 }
 
 /// A part of a book's tickets that stands for the book.
@@ -166,24 +167,4 @@ pub(super) fn folds(book: &Book<'_>) -> Vec<Fold> {
 
 pub(super) fn loss(judged: &[Judged]) -> f64 {
     judged.iter().map(|one| one.loss).sum::<f64>() / judged.len().max(1) as f64
-}
-
-/// What each quantile lacked on the held-out tickets, in deviations.
-pub(super) fn shifts(judged: &[Judged], pseudo_tickets: f64) -> [f64; LEVELS.len()] {
-    let mut shifts = [0.0; LEVELS.len()];
-    let trust = judged.len() as f64 / (judged.len() as f64 + pseudo_tickets);
-    for (at, shift) in shifts.iter_mut().enumerate() {
-        let mut errors: Vec<Weighted> = judged
-            .iter()
-            .map(|one| Weighted {
-                value: one.errors[at],
-                weight: 1.0,
-            })
-            .collect();
-        quantile::sort(&mut errors);
-        if let Some([found]) = quantile::quantiles(&errors, &[LEVELS[at]]) {
-            *shift = found * trust;
-        }
-    }
-    shifts
 }

@@ -19,6 +19,7 @@
 //! modeling for customer wallet estimation*, KDD 2007.
 
 mod choice;
+mod coverage;
 mod estimate;
 mod factors;
 mod fit;
