@@ -222,19 +222,25 @@ impl Block {
     /// Sums of the dense products of some subjects of another block with all clients of this one.
     fn add_dense(&self, subjects: &Rows, from: usize, sums: &mut [f32]) {
         let chunk = self.dense_products * CHUNK;
-        for at in 0..self.clients.div_ceil(CHUNK) {
-            let tile = &self.tile[at * chunk..(at + 1) * chunk];
-            for (subject, sums) in sums.chunks_exact_mut(BLOCK).enumerate() {
-                let mut sum = [0.0_f32; CHUNK];
-                for &(place, weight) in subjects.of(from + subject) {
-                    let place = place as usize * CHUNK;
-                    for (sum, other) in sum.iter_mut().zip(&tile[place..place + CHUNK]) {
-                        *sum += weight * other;
+        // What is not written out in here would not be compiled for the registers that are found.
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for at in 0..self.clients.div_ceil(CHUNK) {
+                    let tile = &self.tile[at * chunk..(at + 1) * chunk];
+                    for (subject, sums) in sums.chunks_exact_mut(BLOCK).enumerate() {
+                        let mut sum = [0.0_f32; CHUNK];
+                        for &(place, weight) in subjects.of(from + subject) {
+                            let place = place as usize * CHUNK;
+                            for (sum, other) in sum.iter_mut().zip(&tile[place..place + CHUNK]) {
+                                *sum += weight * other;
+                            }
+                        }
+                        sums[at * CHUNK..(at + 1) * CHUNK].copy_from_slice(&sum);
                     }
                 }
-                sums[at * CHUNK..(at + 1) * CHUNK].copy_from_slice(&sum);
-            }
-        }
+            },
+        );
     }
 
     /// Adds those of the sparse products of one subject.
@@ -346,10 +352,7 @@ impl Meeting {
         let subjects = from..(from + GROUP).min(one.clients);
         self.sums.resize(GROUP * BLOCK, 0.0);
         let sums = &mut self.sums[..subjects.len() * BLOCK];
-        Arch::new().dispatch(
-            #[inline(always)]
-            || other.add_dense(&one.dense, from, sums),
-        );
+        other.add_dense(&one.dense, from, sums);
         for (subject, sums) in subjects.clone().zip(sums.chunks_exact_mut(BLOCK)) {
             other.add_sparse(one.sparse.of(subject), sums);
         }
