@@ -180,7 +180,7 @@ impl<T> FairQueue<T> {
             let longest = longest.min(patience.remaining(now) / 2);
             let foreseen = line.pace.wait(line.waiting.len(), now);
             if foreseen > longest {
-                let retry_after = (foreseen - longest).max(LEAST_RETRY);
+                let retry_after = foreseen.saturating_sub(longest).max(LEAST_RETRY);
                 return Err(NotQueued::Busy { retry_after });
             }
             line.waiting.push_back((patience.clone(), work));
@@ -407,7 +407,7 @@ mod tests {
                 }
             }
             let mut late = Vec::new();
-            let mut served = vec![0; 4];
+            let mut served = [0; 4];
             while let Some(work) = queue.lock().next(now, &mut late) {
                 let line = steps[work].0;
                 prop_assert_eq!(expected[line].pop_front(), Some(work));

@@ -220,6 +220,8 @@ mod tests {
     }
 
     proptest! {
+        // Trying every set, and searching in a debug build, take a while.
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn a_plan_keeps_to_every_limit_and_is_near_the_best_set_and_under_its_bound(problem in problems(12)) {
             let plan = Plan::of(&problem);
