@@ -232,6 +232,11 @@ fn valid(contract: &Contract, request: &str) -> Vec<u8> {
                 Fill::Nothing
             }
             ("TicketToSet", "client_id", _) if request.contains("WhatIf") => Fill::Nothing,
+            ("Objective", "group", _) | ("MeasuredValue", "number", _) => Fill::Nothing,
+            (_, "objective_id" | "action_id" | "prospect_id", _) => Fill::Text("o".into()),
+            (_, "due_date", _) => Fill::Text("2199-12-31".into()),
+            ("Capacity", "travel_attribute", _) => Fill::Text("region".into()),
+            ("ObjectiveAction", "text", _) => Fill::Text("call".into()),
             (_, "portfolio_id", _) => Fill::Text(BOOK.into()),
             (_, "client_id" | "client_ids", _) => Fill::Text("c0".into()),
             (_, "product_id" | "product_ids", _) => Fill::Text("p0".into()),

@@ -60,7 +60,7 @@ fn marked(contract: &Contract, request: &str, wrong: Option<Wrong>) -> Vec<u8> {
             ("recipe_overrides" | "overrides", _, _) => Fill::Nothing,
             (
                 "states" | "life_cycles" | "tiers" | "kinds" | "results" | "client_ids"
-                | "product_ids" | "categories" | "owners",
+                | "product_ids" | "categories" | "owners" | "segment_ids",
                 Label::Repeated,
                 _,
             ) => Fill::Nothing,
@@ -86,6 +86,10 @@ fn marked(contract: &Contract, request: &str, wrong: Option<Wrong>) -> Vec<u8> {
                 _,
                 _,
             ) => Fill::Nothing,
+            ("group", _, _) if message == "Objective" => Fill::Nothing,
+            ("objective_id" | "action_id" | "prospect_id", _, _) => Fill::Text("o1".into()),
+            ("due_date", _, _) => Fill::Text("2199-12-31".into()),
+            ("travel_attribute", _, _) => Fill::Text("sector".into()),
             ("sale_id", _, _) => Fill::Text("sale 1".into()),
             ("update_fields", _, _) => Fill::Text("name".into()),
             ("currency", _, _) => Fill::Text("BRL".into()),
@@ -137,6 +141,7 @@ fn in_order(contract: &Contract) -> Vec<(String, String)> {
         "SetTickets",
         "RecordClientEvents",
         "RecordOutcomes",
+        "SetObjective",
     ];
     let place = |path: &str| {
         let verb = path.rsplit('/').next().unwrap_or_default();

@@ -5,7 +5,7 @@
 //! the very clients that were shown offers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use carteira::domain::{ClientId, ClientNo, Day, Kind, PortfolioId, Text};
+use carteira::domain::{ClientId, ClientNo, Day, Kind, PortfolioId, ProductNo, Text};
 use carteira::outcome::{HoldOut, Logged, Verdict, report};
 
 /// Numbers from a seed.
@@ -63,6 +63,7 @@ fn season(seed: u64, clients: u32, held_out_share: f64, response: f64) -> (Vec<L
             gained += more;
             logged.push(Logged {
                 client: ClientNo(number),
+                product: ProductNo(product),
                 kind: if share > 0.0 {
                     Kind::Upsell
                 } else {

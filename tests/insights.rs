@@ -340,7 +340,7 @@ fn tickets_of(at: usize) -> Vec<v1::TicketToSet> {
     };
     let size = [5_000, 20_000, 80_000][at % 3] + 37 * (at as i64 * 7 % 40);
     let mut tickets = vec![ticket(own + at % 2, size), ticket(own + 2, size / 2)];
-    if at % 4 != 0 {
+    if !at.is_multiple_of(4) {
         tickets.push(ticket(own + (at + 1) % 2, size / 50));
     }
     tickets

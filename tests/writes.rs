@@ -134,7 +134,7 @@ async fn read_all_along(
 async fn a_read_after_an_acknowledged_write_sees_it_among_64_writers_and_64_readers() {
     let folder = tempfile::tempdir().unwrap();
     // What is asked here is what is seen, not how fast: on a machine with other work nobody is refused.
-    let server = Server::start_with(&data_dir(&folder), &[("CARTEIRA_WAIT_MS", "10000")]);
+    let server = Server::start_with(&data_dir(&folder), &[("CARTEIRA_WAIT_MS", "120000")]);
     make_book(server.channel().await, BOOK, 65, 4).await;
     let mut channels = Vec::new();
     for _ in 0..8 {

@@ -117,6 +117,7 @@ fn logged(
         let (sales_minor, earlier_minor) = monthly_sales(book, client.0, *product, span);
         all.push(Logged {
             client: *client,
+            product: *product,
             kind: *kind,
             owner: record.owner.clone(),
             segment: segment(*client),

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::conversion::{Conversion, Group, conversions};
 use super::uplift::{Arm, Uplift, uplift};
 use super::wallet::WalletAgreement;
-use crate::domain::{ClientNo, Day, Kind, Outcome, RejectReason, Text};
+use crate::domain::{ClientNo, Day, Kind, Outcome, ProductNo, RejectReason, Text};
 
 /// One offer that was logged, with what the report counts of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Logged {
     /// To whom.
     pub client: ClientNo,
+    /// Of what.
+    pub product: ProductNo,
     /// Which kind.
     pub kind: Kind,
     /// Who looks after the client.
@@ -86,12 +88,13 @@ pub fn report(logged: &[Logged]) -> EffectReport {
 }
 
 /// The clients of each arm. Of each client only the offers of its first day count: what stands in the
-/// list later depends on what became of these, and so on the arm. A client of both arms, since the
-/// share changed, counts in none.
+/// list later depends on what became of these, and so on the arm. Sales of a product count once, however
+/// many kinds of offers it was in. A client of both arms, since the share changed, counts in none.
 fn arms<'a>(logged: impl Iterator<Item = &'a Logged>) -> (Arm, Arm) {
     struct Client {
         day: Day,
         held_out: [bool; 2],
+        products: BTreeSet<ProductNo>,
         expected: f64,
         came: f64,
     }
@@ -100,6 +103,7 @@ fn arms<'a>(logged: impl Iterator<Item = &'a Logged>) -> (Arm, Arm) {
         let new = || Client {
             day: offer.day,
             held_out: [false; 2],
+            products: BTreeSet::new(),
             expected: 0.0,
             came: 0.0,
         };
@@ -110,8 +114,11 @@ fn arms<'a>(logged: impl Iterator<Item = &'a Logged>) -> (Arm, Arm) {
             *client = Client { held_out, ..new() };
         }
         if offer.day == client.day {
-            client.expected += offer.earlier_minor + offer.probability * offer.gain_minor;
-            client.came += offer.sales_minor;
+            client.expected += offer.probability * offer.gain_minor;
+            if client.products.insert(offer.product) {
+                client.expected += offer.earlier_minor;
+                client.came += offer.sales_minor;
+            }
         }
     }
     let (mut shown, mut held_out) = (Arm::default(), Arm::default());

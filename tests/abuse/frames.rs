@@ -72,7 +72,7 @@ pub async fn connect(to: SocketAddr, from: u8) -> std::io::Result<TcpStream> {
 /// Writes, reading away whatever comes back; an error once the peer has closed.
 pub async fn write(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
     let (mut reads, mut writes) = stream.split();
-    let mut away = [0; 16 * 1024];
+    let mut away = [0; 4096];
     let writing = writes.write_all(bytes);
     tokio::pin!(writing);
     loop {
