@@ -14,6 +14,8 @@ use super::tenant::Tenant;
 const QUEUE: usize = 4_096;
 /// How long a portfolio must be quiet before its model is fitted anew.
 const QUIET: Duration = Duration::from_secs(2);
+/// A portfolio that is never quiet has its model fitted anew after this all the same.
+const RESTLESS: Duration = Duration::from_secs(60);
 /// How long the background sleeps between looks at portfolios that are not quiet yet.
 const STEP: Duration = Duration::from_millis(200);
 
@@ -43,8 +45,15 @@ impl Background {
     }
 }
 
+/// A portfolio that writes touched.
+struct Touched {
+    tenant: Weak<Tenant>,
+    first: Instant,
+    last: Instant,
+}
+
 fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, renewing: &Renewing) {
-    let mut waiting: BTreeMap<usize, (Weak<Tenant>, Instant)> = BTreeMap::new();
+    let mut waiting: BTreeMap<usize, Touched> = BTreeMap::new();
     loop {
         if waiting.is_empty() {
             match queue.blocking_recv() {
@@ -53,25 +62,25 @@ fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, renewing: &Renewing) {
             }
         }
         std::thread::sleep(STEP);
-        let mut fresh = BTreeMap::new();
         loop {
             match queue.try_recv() {
-                Ok(tenant) => note(&mut fresh, tenant),
+                Ok(tenant) => note(&mut waiting, tenant),
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => return,
             }
         }
-        waiting.extend(fresh);
         let keys: Vec<_> = waiting.keys().copied().collect();
         for key in keys {
-            let Some((tenant, touched)) = waiting.get(&key) else {
+            let Some(touched) = waiting.get_mut(&key) else {
                 continue;
             };
-            let quiet = touched.elapsed() >= QUIET;
-            if let Some(tenant) = tenant.upgrade() {
+            let quiet = touched.last.elapsed() >= QUIET;
+            let due = quiet || touched.first.elapsed() >= RESTLESS;
+            if let Some(tenant) = touched.tenant.upgrade() {
                 bring_up_to_date(&tenant);
-                if quiet {
+                if due {
                     renewing.touch(&tenant);
+                    touched.first = Instant::now();
                 }
             }
             if quiet {
@@ -81,8 +90,14 @@ fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, renewing: &Renewing) {
     }
 }
 
-fn note(waiting: &mut BTreeMap<usize, (Weak<Tenant>, Instant)>, tenant: Weak<Tenant>) {
-    waiting.insert(tenant.as_ptr() as usize, (tenant, Instant::now()));
+fn note(waiting: &mut BTreeMap<usize, Touched>, tenant: Weak<Tenant>) {
+    let now = Instant::now();
+    let touched = waiting.entry(tenant.as_ptr() as usize).or_insert(Touched {
+        tenant,
+        first: now,
+        last: now,
+    });
+    touched.last = now;
 }
 
 /// Works the offers of the clients that writes touched out again. The first offers of all are left to

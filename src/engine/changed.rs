@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use imbl::OrdMap;
+
 use crate::domain::ClientNo;
 
 /// The clients that some writes touched.
@@ -38,6 +40,44 @@ impl Changed {
             (Self::Clients(clients), Self::Clients(more)) => clients.extend(more),
             _ => *self = Self::All,
         }
+    }
+}
+
+/// When a write last concerned each client, by [`super::Book::facts_sequence`]. A copy is cheap.
+#[derive(Debug, Clone)]
+pub(super) struct Touched {
+    clients: OrdMap<ClientNo, u64>,
+    all: u64,
+}
+
+impl Touched {
+    /// Nothing is known of what was before a sequence.
+    pub(super) fn after(facts_sequence: u64) -> Self {
+        Self {
+            clients: OrdMap::new(),
+            all: facts_sequence,
+        }
+    }
+
+    /// The same after one more commit.
+    #[must_use]
+    pub(super) fn with(&self, facts_sequence: u64, changed: &Changed) -> Self {
+        let mut next = self.clone();
+        match changed {
+            Changed::All => next = Self::after(facts_sequence),
+            Changed::Clients(clients) => {
+                for client in clients {
+                    next.clients.insert(*client, facts_sequence);
+                }
+            }
+        }
+        next
+    }
+
+    /// The last write that concerned a client.
+    pub(super) fn last(&self, client: ClientNo) -> u64 {
+        let own = self.clients.get(&client).copied();
+        own.map_or(self.all, |own| own.max(self.all))
     }
 }
 
@@ -112,5 +152,17 @@ mod tests {
         log.push(7, Changed::All);
         assert_eq!(log.since(6), Changed::All);
         assert_eq!(log.since(7), clients(&[]));
+    }
+
+    #[test]
+    fn a_write_to_some_clients_concerns_these_and_a_write_to_all_everybody() {
+        let touched = Touched::after(3)
+            .with(5, &clients(&[1]))
+            .with(6, &clients(&[2]));
+        let last = |touched: &Touched| [0, 1, 2].map(|client| touched.last(ClientNo(client)));
+        assert_eq!(last(&touched), [3, 5, 6]);
+        let touched = touched.with(7, &Changed::All);
+        assert_eq!(last(&touched), [7, 7, 7]);
+        assert_eq!(last(&touched.with(9, &clients(&[0]))), [9, 7, 7]);
     }
 }

@@ -11,6 +11,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::EngineError;
 use super::evaluating::Wanted;
+use super::priority::stand_back;
 use super::tenant::Tenant;
 
 /// How long a portfolio must be quiet before it is graded.
@@ -56,7 +57,8 @@ impl Grading {
 fn pool() -> Option<ThreadPool> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = (cores / 2).max(1);
-    ThreadPoolBuilder::new().num_threads(threads).build().ok()
+    let pool = ThreadPoolBuilder::new().start_handler(|_| stand_back());
+    pool.num_threads(threads).build().ok()
 }
 
 fn run(queue: &Receiver<Weak<Tenant>>) {

@@ -335,6 +335,11 @@ impl Tenant {
         self.fresh_insights()
     }
 
+    /// The latest insights there are.
+    pub(super) fn insights_there_are(&self) -> Option<Arc<Insighted>> {
+        self.latest_insights().latest.load_full()
+    }
+
     fn fresh_insights(&self) -> Result<Arc<Insighted>, EngineError> {
         let cell = self.latest_insights();
         let sequence = self.book().facts_sequence();

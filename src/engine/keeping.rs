@@ -6,19 +6,19 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::changed::Changed;
-use super::insights::{Insighted, facts};
+use super::insights::{Insighted, Past, facts};
 use super::scoring::Eligible;
 use super::tenant::{REBUILD_SHARE, Tenant, released};
 use super::{Book, EngineError};
 use crate::domain::{ClientNo, Day, Kind, ProductNo, Share};
 use crate::insight::{Keeper, Kept, Known, Tally};
 use crate::pipeline::{Pipeline, Rules};
+use crate::recommend::Recipe;
 
 /// The offers that keep clients, of a whole portfolio.
 #[derive(Debug, Clone)]
 pub struct Keeping {
-    /// What they were made of.
-    pub insighted: Arc<Insighted>,
+    made_of: MadeOf,
     /// The offers.
     pub pipeline: Pipeline,
     /// Whether each client is kept before it is sold more, by number.
@@ -26,10 +26,64 @@ pub struct Keeping {
     today: Day,
 }
 
+/// What offers that keep clients were made of. Not the insights themselves: a list that pages are read from
+/// would hold those of its moment.
+#[derive(Debug, Clone)]
+struct MadeOf {
+    past: Arc<Past>,
+    as_of: Day,
+    recipe: Arc<Recipe>,
+    sequence: u64,
+    facts_sequence: u64,
+}
+
+impl MadeOf {
+    fn these(insighted: &Insighted) -> Self {
+        let book = &insighted.moment.book;
+        Self {
+            past: insighted.past.clone(),
+            as_of: insighted.insights.as_of,
+            recipe: insighted.recipe.clone(),
+            sequence: book.sequence(),
+            facts_sequence: book.facts_sequence(),
+        }
+    }
+}
+
 impl Keeping {
+    /// The write counter of the book that they follow from.
+    pub(super) fn sequence(&self) -> u64 {
+        self.made_of.sequence
+    }
+
+    /// Its [`Book::facts_sequence`].
+    pub(super) fn facts_sequence(&self) -> u64 {
+        self.made_of.facts_sequence
+    }
+
+    /// The clients that are kept before they are sold more. Cost: a look at each client.
+    pub(super) fn first(&self) -> impl Iterator<Item = ClientNo> {
+        let clients = (0..).map(ClientNo).zip(&self.first);
+        clients.filter_map(|(client, first)| first.then_some(client))
+    }
+
     /// Whether a client is kept before it is sold more: its offers that sell wait.
     pub fn comes_first(&self, client: ClientNo) -> bool {
         self.first.get(client.index()).copied().unwrap_or(false)
+    }
+
+    /// Whether offers made with these insights on this day are what they would be with those: what was learnt
+    /// of the past is the same, and so is the day that counts.
+    pub(super) fn is_of(&self, insighted: &Insighted, today: Day) -> bool {
+        self.today == today && self.learnt_as(insighted)
+    }
+
+    fn learnt_as(&self, insighted: &Insighted) -> bool {
+        let made_of = &self.made_of;
+        Arc::ptr_eq(&made_of.past, &insighted.past)
+            && made_of.as_of == insighted.insights.as_of
+            && (Arc::ptr_eq(&made_of.recipe, &insighted.recipe)
+                || made_of.recipe == insighted.recipe)
     }
 
     /// The offers of a moment, made of earlier ones where few clients changed and the day is the same.
@@ -37,16 +91,12 @@ impl Keeping {
     pub(super) fn of(
         last: Option<&Self>,
         changed: &Changed,
-        insighted: Arc<Insighted>,
+        insighted: &Insighted,
         today: Day,
     ) -> Self {
         let book = &insighted.moment.book;
         let clients = book.clients().numbers();
-        let same = |last: &&Self| {
-            Arc::ptr_eq(&last.insighted.past, &insighted.past)
-                && last.insighted.insights.as_of == insighted.insights.as_of
-                && last.insighted.recipe == insighted.recipe
-        };
+        let same = |last: &&Self| last.learnt_as(insighted);
         let few =
             |changed: &BTreeSet<ClientNo>| (changed.len() as f64) < REBUILD_SHARE * clients as f64;
         if let (Some(last), Changed::Clients(changed)) = (last.filter(same), changed) {
@@ -59,7 +109,7 @@ impl Keeping {
             ));
             if few(&changed) {
                 let numbers: Vec<ClientNo> = changed.into_iter().collect();
-                let rows = rows(&insighted, today, &numbers);
+                let rows = rows(insighted, today, &numbers);
                 let mut first = last.first.clone();
                 first.resize(clients, false);
                 for (client, (_, comes_first)) in numbers.iter().zip(&rows) {
@@ -69,17 +119,17 @@ impl Keeping {
                 return Self {
                     pipeline: last.pipeline.with_rows(numbers.into_iter().zip(rows)),
                     first,
-                    insighted,
+                    made_of: MadeOf::these(insighted),
                     today,
                 };
             }
         }
         let all: Vec<ClientNo> = (0..clients as u32).map(ClientNo).collect();
-        let (rows, first): (Vec<_>, Vec<_>) = rows(&insighted, today, &all).into_iter().unzip();
+        let (rows, first): (Vec<_>, Vec<_>) = rows(insighted, today, &all).into_iter().unzip();
         Self {
             pipeline: Pipeline::new(rows),
             first,
-            insighted,
+            made_of: MadeOf::these(insighted),
             today,
         }
     }

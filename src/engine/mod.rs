@@ -28,6 +28,7 @@ mod objectives;
 mod offers;
 mod pages;
 mod patience;
+mod priority;
 mod prospects;
 mod recipes;
 mod renewing;

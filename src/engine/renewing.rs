@@ -1,14 +1,22 @@
 //! Models are fitted anew once a portfolio is quiet, and all its offers with them: minutes in a large
-//! book. A thread and a pool of its own, so that what is written meanwhile shows at once.
+//! book. A thread and a pool of its own, so that what is written meanwhile shows at once; they stand back where
+//! others want the processor, and rest, so that trickling writes do not keep them at it all the time.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rayon::ThreadPoolBuilder;
 
 use super::grading::Grading;
+use super::priority::stand_back;
 use super::tenant::Tenant;
+
+/// A portfolio is not renewed again before this many times as long as it took: a tenth of the time at most.
+const REST: u32 = 9;
+/// How often the thread looks whether a portfolio has rested.
+const STEP: Duration = Duration::from_millis(500);
 
 /// The thread that renews. It ends when this is dropped.
 #[derive(Debug)]
@@ -36,18 +44,50 @@ impl Renewing {
     }
 }
 
+/// A portfolio that was renewed, or is to be.
+struct Known {
+    /// It keeps the place in memory that names it taken.
+    tenant: Weak<Tenant>,
+    rests_until: Instant,
+    touched: bool,
+}
+
 fn run(queue: &Receiver<Weak<Tenant>>, grading: &Grading) {
+    stand_back();
     // Tasks of one pool wait for one another: in the common one a write's few would wait for all these.
-    let pool = ThreadPoolBuilder::new().build().ok();
-    while let Ok(tenant) = queue.recv() {
-        let Some(tenant) = tenant.upgrade() else {
-            continue;
-        };
-        match &pool {
-            Some(pool) => pool.install(|| renew(&tenant)),
-            None => renew(&tenant),
+    let pool = ThreadPoolBuilder::new().start_handler(|_| stand_back());
+    let pool = pool.build().ok();
+    let mut known: BTreeMap<usize, Known> = BTreeMap::new();
+    loop {
+        match queue.recv_timeout(STEP) {
+            Ok(tenant) => {
+                let one = known.entry(tenant.as_ptr() as usize).or_insert(Known {
+                    tenant,
+                    rests_until: Instant::now(),
+                    touched: true,
+                });
+                one.touched = true;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
         }
-        grading.touch(&tenant);
+        known.retain(|_, one| one.tenant.strong_count() > 0);
+        for one in known.values_mut() {
+            let Some(tenant) = one.tenant.upgrade() else {
+                continue;
+            };
+            let began = Instant::now();
+            if !one.touched || began < one.rests_until {
+                continue;
+            }
+            one.touched = false;
+            match &pool {
+                Some(pool) => pool.install(|| renew(&tenant)),
+                None => renew(&tenant),
+            }
+            one.rests_until = Instant::now() + began.elapsed() * REST;
+            grading.touch(&tenant);
+        }
     }
 }
 

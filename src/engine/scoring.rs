@@ -129,26 +129,41 @@ impl Tenant {
         let Some(record) = moment.book.clients().get(client.0) else {
             return Ok(Advice::default());
         };
-        let (book, hold_out) = (&moment.book, hold_out(&moment.book, &model));
-        let mut advice = match self.kept_advice(moment, &model, client) {
+        let advice = match self.kept_advice(moment, &model, client) {
             Some(advice) => advice,
             None => {
-                let scene = scene(book, moment.view(), &model.recipe);
+                let scene = scene(&moment.book, moment.view(), &model.recipe);
                 SCRATCH.with_borrow_mut(|scratch| {
-                    advise(book, &scene, &model, today(), client, record, scratch)
+                    advise(
+                        &moment.book,
+                        &scene,
+                        &model,
+                        today(),
+                        client,
+                        record,
+                        scratch,
+                    )
                 })
             }
         };
-        let (kept, comes_first) = self.keep(book, client, today())?;
-        advice.keep = kept.into_iter().map(|one| one.opportunity).collect();
-        if comes_first {
-            advice.opportunities.clear();
-            advice.shortfalls = BTreeSet::from([Shortfall::KeepFirst]);
-        }
-        if hold_out.holds(&record.id) {
-            advice.shortfalls.insert(Shortfall::HeldOut);
-        }
-        Ok(advice)
+        let keep = match self.kept_keep(moment, client) {
+            Some(kept) => kept,
+            None => {
+                let (kept, comes_first) = self.keep(&moment.book, client, today())?;
+                let offers = kept.into_iter().map(|one| one.opportunity);
+                (offers.collect(), comes_first)
+            }
+        };
+        Ok(whole(&moment.book, &model, record, advice, keep))
+    }
+
+    /// The same where it stands ready: nothing is worked out, and nobody waited for.
+    pub fn advice_kept(&self, moment: &Moment, client: ClientNo) -> Option<Advice> {
+        let model = self.good_model(moment)?;
+        let record = moment.book.clients().get(client.0)?;
+        let advice = self.kept_advice(moment, &model, client)?;
+        let keep = self.kept_keep(moment, client)?;
+        Some(whole(&moment.book, &model, record, advice, keep))
     }
 
     /// What more a client would buy that is only supposed. Nothing is written.
@@ -214,6 +229,25 @@ impl Tenant {
             .with_borrow_mut(|scratch| model.advisor.similar(&scene.book, &subject, k, scratch));
         Ok((found, missing.into_iter().collect()))
     }
+}
+
+/// What sells to a client and what keeps it, as one: a client that is kept first is sold nothing meanwhile.
+fn whole(
+    book: &Book,
+    model: &Model,
+    record: &Client,
+    advice: Advice,
+    (keep, comes_first): (Vec<Opportunity>, bool),
+) -> Advice {
+    let mut advice = Advice { keep, ..advice };
+    if comes_first {
+        advice.opportunities.clear();
+        advice.shortfalls = BTreeSet::from([Shortfall::KeepFirst]);
+    }
+    if hold_out(book, model).holds(&record.id) {
+        advice.shortfalls.insert(Shortfall::HeldOut);
+    }
+    advice
 }
 
 /// What more a client would buy that is only supposed, by a model.

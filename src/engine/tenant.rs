@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use imbl::Vector;
 
-use super::changed::{ChangeLog, Changed};
+use super::changed::{ChangeLog, Changed, Touched};
 use super::commit::today;
 use super::evaluating::Evaluated;
 use super::insights::{Insighted, LatestInsights};
@@ -18,7 +18,7 @@ use super::view::{SMALL_BOOK_TICKETS, View};
 use super::{Advice, Book, EngineError};
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
 use crate::outcome::{HoldOut, held_until};
-use crate::pipeline::{Order, Pipeline, Place};
+use crate::pipeline::{Order, Pipeline, Place, gain_of};
 use crate::recommend::OutcomesRecipe;
 
 /// Books up to this many tickets are fitted anew when a read meets a write that the model does not
@@ -35,9 +35,27 @@ pub struct Moment {
     view: OnceLock<Arc<View>>,
     /// Measures of an earlier book, and the clients that changed since.
     earlier: Option<(Arc<View>, Changed)>,
+    /// Which write last concerned each client.
+    touched: Touched,
 }
 
 impl Moment {
+    /// The write that a client's offers have to include to be given at this moment: the last of all where
+    /// the book is small, else the last that concerned the client. What a write means for the offers of others is
+    /// worked out by the renewal.
+    fn to_include(&self, client: ClientNo) -> u64 {
+        match self.book.matrix().tickets() > SMALL_BOOK_TICKETS {
+            true => self.touched.last(client),
+            false => self.book.facts_sequence(),
+        }
+    }
+
+    /// Whether offers of a client that follow from one state of the book are those of this moment. Later ones
+    /// are not: they may name what the moment does not know.
+    fn is_served_by(&self, client: ClientNo, facts_sequence: u64) -> bool {
+        (self.to_include(client)..=self.book.facts_sequence()).contains(&facts_sequence)
+    }
+
     /// The measures of the book.
     pub fn view(&self) -> &Arc<View> {
         self.view.get_or_init(|| {
@@ -88,15 +106,23 @@ pub enum OfferPlace {
     Keeps(Place),
 }
 
+impl OfferPlace {
+    /// Whose offer stands there.
+    pub fn client(self) -> ClientNo {
+        match self {
+            Self::Sells(place) | Self::Keeps(place) => place.client(),
+        }
+    }
+}
+
 impl Scored {
     /// Where all offers stand, in the order in which to work them; without those that sell to clients that
     /// are kept first.
     pub fn places(&self) -> impl Iterator<Item = OfferPlace> {
         let (selling, keeping) = (&self.pipeline, &self.keeping.pipeline);
-        let sells = |place: &Place| !self.keeping.comes_first(selling.at(*place).client);
-        let places = selling.places().iter().copied();
-        let mut sell = places.filter(sells).peekable();
-        let mut keep = keeping.places().iter().copied().peekable();
+        let sells = |place: &Place| !self.keeping.comes_first(place.client());
+        let mut sell = selling.places().filter(sells).peekable();
+        let mut keep = keeping.places().peekable();
         let sells_first = |a: &Place, b: &Place| {
             Order::Priority
                 .compare(selling.at(*a), keeping.at(*b))
@@ -107,6 +133,25 @@ impl Scored {
             (_, Some(_)) => keep.next().map(OfferPlace::Keeps),
             (_, None) => sell.next().map(OfferPlace::Sells),
         })
+    }
+
+    /// Where the offers of one client stand, those that sell and then those that keep it; without those that
+    /// sell where it is kept first.
+    pub fn places_of(&self, client: ClientNo) -> impl Iterator<Item = OfferPlace> {
+        let sells = (!self.keeping.comes_first(client)).then(|| self.pipeline.places_of(client));
+        let keeps = self.keeping.pipeline.places_of(client);
+        let sells = sells.into_iter().flatten().map(OfferPlace::Sells);
+        sells.chain(keeps.map(OfferPlace::Keeps))
+    }
+
+    /// The sum of the gains of all offers, in minor units. Cost: the clients that are kept first.
+    pub fn gain_minor(&self) -> i64 {
+        let waits = self
+            .keeping
+            .first()
+            .map(|client| gain_of(self.pipeline.of(client)));
+        let sells = self.pipeline.gain_minor() - waits.sum::<i128>();
+        i64::try_from(sells + self.keeping.pipeline.gain_minor()).unwrap_or(i64::MAX)
     }
 
     /// The offer at a place.
@@ -148,6 +193,7 @@ impl Tenant {
     pub(super) fn new(book: Book) -> Self {
         let log = ChangeLog::after(book.sequence());
         let moment = Moment {
+            touched: Touched::after(book.facts_sequence()),
             book: Arc::new(book),
             view: OnceLock::new(),
             earlier: None,
@@ -182,8 +228,10 @@ impl Tenant {
             }
             (None, None) => None,
         };
+        let touched = last.touched.with(book.facts_sequence(), &changed);
         lock(&self.log).push(book.sequence(), changed);
         self.moment.store(Arc::new(Moment {
+            touched,
             book: Arc::new(book),
             view,
             earlier,
@@ -222,14 +270,11 @@ impl Tenant {
     /// A model to score a moment with: one fitted to it where the book is small, else the latest
     /// there is. The first read of a portfolio waits for its first fit.
     pub fn model(&self, moment: &Moment) -> Result<Arc<Model>, EngineError> {
-        let small = moment.book.matrix().tickets() <= FRESH_MODEL_TICKETS;
-        let good =
-            |model: &Arc<Model>| !small || model.facts_sequence == moment.book.facts_sequence();
-        if let Some(model) = self.model.load_full().filter(good) {
+        if let Some(model) = self.good_model(moment) {
             return Ok(model);
         }
         let _fitting = lock(&self.fitting);
-        if let Some(model) = self.model.load_full().filter(good) {
+        if let Some(model) = self.good_model(moment) {
             return Ok(model);
         }
         self.fit(moment)
@@ -295,8 +340,11 @@ impl Tenant {
         let (moment, today) = (self.moment(), today());
         let last = self.scored.load_full();
         let facts = moment.book.facts_sequence();
-        let same =
-            |last: &&Arc<Scored>| last.moment.book.facts_sequence() == facts && last.today == today;
+        let same = |last: &&Arc<Scored>| {
+            last.moment.book.facts_sequence() == facts
+                && last.today == today
+                && last.keeping.is_of(&insighted, today)
+        };
         if let Some(last) = last.as_ref().filter(same) {
             return Ok(last.clone());
         }
@@ -414,11 +462,9 @@ impl Tenant {
             }
         };
         let kept = last.map(|last| &last.keeping);
-        let changed = kept.map_or(Changed::All, |kept| {
-            self.changed_since(kept.insighted.moment.book.sequence())
-        });
+        let changed = kept.map_or(Changed::All, |kept| self.changed_since(kept.sequence()));
         Scored {
-            keeping: Keeping::of(kept, &changed, insighted, today),
+            keeping: Keeping::of(kept, &changed, &insighted, today),
             moment,
             model,
             today,
@@ -428,8 +474,8 @@ impl Tenant {
         }
     }
 
-    /// A client's offers that sell, from the pipeline, where these are what a moment and a model give: nothing
-    /// that any score follows from was written since they were worked out.
+    /// What more a client would buy, from the pipeline; `None` where it has to be worked out: something that
+    /// concerns the client was written since its row was, or the pipeline is of another model or day.
     pub(super) fn kept_advice(
         &self,
         moment: &Moment,
@@ -439,7 +485,7 @@ impl Tenant {
         let scored = self.scored.load();
         let scored = scored.as_ref()?;
         let row = scored.rows.get(client.index())?;
-        let is_true = row.facts_sequence == moment.book.facts_sequence()
+        let is_true = moment.is_served_by(client, row.facts_sequence)
             && scored.today == today()
             && Arc::ptr_eq(&scored.model, model);
         is_true.then(|| Advice {
@@ -447,6 +493,30 @@ impl Tenant {
             keep: Vec::new(),
             shortfalls: row.shortfalls.clone(),
         })
+    }
+
+    /// What keeps a client, from the pipeline, and whether that comes before selling it more; `None` where it
+    /// has to be worked out.
+    pub(super) fn kept_keep(
+        &self,
+        moment: &Moment,
+        client: ClientNo,
+    ) -> Option<(Vec<Opportunity>, bool)> {
+        let scored = self.scored.load();
+        let keeping = &scored.as_ref()?.keeping;
+        let is_true = moment.is_served_by(client, keeping.facts_sequence())
+            && keeping.is_of(&*self.insights_there_are()?, today());
+        is_true.then(|| {
+            let offers = keeping.pipeline.of(client).to_vec();
+            (offers, keeping.comes_first(client))
+        })
+    }
+
+    /// The latest model where it is good to score a moment with.
+    pub(super) fn good_model(&self, moment: &Moment) -> Option<Arc<Model>> {
+        let small = moment.book.matrix().tickets() <= FRESH_MODEL_TICKETS;
+        let model = self.model.load_full()?;
+        (!small || model.facts_sequence == moment.book.facts_sequence()).then_some(model)
     }
 }
 

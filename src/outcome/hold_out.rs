@@ -9,9 +9,8 @@ use crate::domain::{ClientId, PortfolioId};
 /// the share stays, and with a larger share these and more.
 #[derive(Debug, Clone)]
 pub struct HoldOut {
-    portfolio: blake3::Hasher,
-    /// Hashes below this are held out; `None` where nobody is.
-    below: Option<u64>,
+    /// The portfolio hashed, and the bound that hashes of those held out are below; `None` where nobody is.
+    those: Option<(blake3::Hasher, u64)>,
 }
 
 impl HoldOut {
@@ -19,31 +18,30 @@ impl HoldOut {
     pub fn of(portfolio: &PortfolioId, share: f64) -> Self {
         static KEY: LazyLock<[u8; 32]> =
             LazyLock::new(|| blake3::derive_key("carteira 2026 hold-out v1", &[]));
-        let mut hasher = blake3::Hasher::new_keyed(&KEY);
-        hasher.update(&(portfolio.as_str().len() as u64).to_le_bytes());
-        hasher.update(portfolio.as_str().as_bytes());
-        let below = (share > 0.0).then_some((share * u64::MAX as f64) as u64);
-        Self {
-            portfolio: hasher,
-            below,
-        }
+        let those = (share > 0.0).then(|| {
+            let mut hasher = blake3::Hasher::new_keyed(&KEY);
+            hasher.update(&(portfolio.as_str().len() as u64).to_le_bytes());
+            hasher.update(portfolio.as_str().as_bytes());
+            (hasher, (share * u64::MAX as f64) as u64)
+        });
+        Self { those }
     }
 
     /// Whether anybody is.
     pub fn is_any(&self) -> bool {
-        self.below.is_some()
+        self.those.is_some()
     }
 
     /// Whether a client is held out.
     pub fn holds(&self, client: &ClientId) -> bool {
-        let Some(below) = self.below else {
+        let Some((portfolio, below)) = &self.those else {
             return false;
         };
-        let mut hasher = self.portfolio.clone();
+        let mut hasher = portfolio.clone();
         hasher.update(client.as_str().as_bytes());
         let mut first = [0; 8];
         first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-        u64::from_le_bytes(first) < below
+        u64::from_le_bytes(first) < *below
     }
 }
 

@@ -3,38 +3,55 @@
 use std::sync::Arc;
 
 use super::Order;
+use super::ordered::Ordered;
 use crate::domain::{ClientNo, Opportunity};
 
 /// Where an opportunity stands in a pipeline: its client and its place in the client's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(u32, u32);
 
+impl Place {
+    /// Whose opportunity stands there.
+    pub fn client(self) -> ClientNo {
+        ClientNo(self.0)
+    }
+
+    /// Where those of a row stand.
+    fn of_row(client: ClientNo, row: &[Opportunity]) -> impl Iterator<Item = Self> + use<> {
+        (0..row.len() as u32).map(move |at| Self(client.0, at))
+    }
+}
+
 /// The opportunities of a portfolio. A copy is cheap and shares the rows.
 ///
-/// Invariant: `order` names every opportunity of `rows` once, in [`Order::Priority`].
+/// Invariants: `order` names every opportunity of `rows` once, in [`Order::Priority`]; `gain_minor` is the sum
+/// of their gains.
 #[derive(Debug, Clone, Default)]
 pub struct Pipeline {
     rows: Vec<Arc<[Opportunity]>>,
-    order: Arc<[Place]>,
+    order: Ordered,
+    gain_minor: i128,
 }
 
 impl Pipeline {
     /// A pipeline of these rows, in client order. Cost: a sort of all opportunities.
     pub fn new(rows: Vec<Arc<[Opportunity]>>) -> Self {
         let mut order: Vec<Place> = Vec::with_capacity(rows.iter().map(|row| row.len()).sum());
-        for (client, row) in rows.iter().enumerate() {
-            order.extend((0..row.len() as u32).map(|at| Place(client as u32, at)));
+        for (client, row) in (0..).map(ClientNo).zip(&rows) {
+            order.extend(Place::of_row(client, row));
         }
         let at = |place: &Place| &rows[place.0 as usize][place.1 as usize];
         order.sort_by(|a, b| Order::Priority.compare(at(a), at(b)));
         Self {
+            order: Ordered::of(&order),
+            gain_minor: rows.iter().map(|row| gain_of(row)).sum(),
             rows,
-            order: order.into(),
         }
     }
 
-    /// This pipeline with some clients' rows replaced or added, each client once. Cost: a pass over
-    /// the order, and a search in it for each new opportunity.
+    /// This pipeline with some clients' rows replaced or added, each client once. Cost: a few searches for each
+    /// old and each new opportunity of theirs, a copy of the pieces of the order that these stand in, and one of the
+    /// list of rows.
     #[must_use]
     pub fn with_rows(
         &self,
@@ -42,39 +59,31 @@ impl Pipeline {
     ) -> Self {
         let mut rows = self.rows.clone();
         let mut replaced = vec![false; rows.len()];
-        let mut new: Vec<Place> = Vec::new();
+        let mut gain_minor = self.gain_minor;
+        let (mut old, mut new): (Vec<Place>, Vec<Place>) = (Vec::new(), Vec::new());
         for (client, row) in changed {
             if rows.len() <= client.index() {
                 rows.resize(client.index() + 1, Arc::from([]));
                 replaced.resize(rows.len(), false);
             }
             debug_assert!(!replaced[client.index()]);
-            new.extend((0..row.len() as u32).map(|at| Place(client.0, at)));
+            old.extend(self.places_of(client));
+            new.extend(Place::of_row(client, &row));
+            gain_minor += gain_of(&row) - gain_of(self.of(client));
             replaced[client.index()] = true;
             rows[client.index()] = row;
         }
+        let was = |a: &Place, b: &Place| Order::Priority.compare(self.at(*a), self.at(*b));
+        let order = self
+            .order
+            .without(&old, was, |place| replaced[place.0 as usize]);
         let at = |place: &Place| &rows[place.0 as usize][place.1 as usize];
-        let before = |a: &Place, b: &Place| Order::Priority.compare(at(a), at(b));
-        new.sort_by(before);
-        let mut kept: Vec<Place> = Vec::with_capacity(self.order.len());
-        kept.extend(
-            self.order
-                .iter()
-                .filter(|place| !replaced[place.0 as usize]),
-        );
-        let mut order: Vec<Place> = Vec::with_capacity(kept.len() + new.len());
-        let mut rest = kept.as_slice();
-        for place in &new {
-            let (first, last) =
-                rest.split_at(rest.partition_point(|old| before(old, place).is_lt()));
-            order.extend_from_slice(first);
-            order.push(*place);
-            rest = last;
-        }
-        order.extend_from_slice(rest);
+        let is = |a: &Place, b: &Place| Order::Priority.compare(at(a), at(b));
+        new.sort_by(is);
         Self {
+            order: order.with(&new, is),
             rows,
-            order: order.into(),
+            gain_minor,
         }
     }
 
@@ -85,12 +94,22 @@ impl Pipeline {
 
     /// All opportunities, best first.
     pub fn iter(&self) -> impl Iterator<Item = &Opportunity> {
-        self.order.iter().map(|place| self.at(*place))
+        self.places().map(|place| self.at(place))
     }
 
     /// Where they stand, best first.
-    pub fn places(&self) -> &[Place] {
-        &self.order
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.order.iter()
+    }
+
+    /// The sum of their gains, in minor units.
+    pub fn gain_minor(&self) -> i128 {
+        self.gain_minor
+    }
+
+    /// Where one client's stand, best first.
+    pub fn places_of(&self, client: ClientNo) -> impl Iterator<Item = Place> + use<> {
+        Place::of_row(client, self.of(client))
     }
 
     /// The opportunity at a place of this pipeline.
@@ -105,8 +124,13 @@ impl Pipeline {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.len() == 0
     }
+}
+
+/// The sum of a row's gains.
+pub fn gain_of(row: &[Opportunity]) -> i128 {
+    row.iter().map(|offer| i128::from(offer.gain_minor)).sum()
 }
 
 #[cfg(test)]
@@ -125,7 +149,7 @@ mod tests {
             expected_ticket_minor: 0,
             high_ticket_minor: 0,
             potential_ticket_minor: 0,
-            gain_minor: 0,
+            gain_minor: i64::from(priority) * 3,
             probability: 0.5,
             score: 0.0,
             priority_minor: f64::from(priority),
@@ -162,8 +186,14 @@ mod tests {
                 }
                 pipeline = pipeline.with_rows(changed);
                 let anew = Pipeline::new(rows.clone());
-                prop_assert_eq!(&pipeline.order, &anew.order);
+                prop_assert!(pipeline.places().eq(anew.places()));
                 prop_assert!(pipeline.iter().eq(anew.iter()));
+                prop_assert_eq!(pipeline.len(), anew.len());
+                prop_assert_eq!(pipeline.gain_minor(), anew.gain_minor());
+                let clients = (0..rows.len() as u32).map(ClientNo);
+                let mut of_each: Vec<Place> = clients.flat_map(|client| pipeline.places_of(client)).collect();
+                of_each.sort_by(|a, b| Order::Priority.compare(pipeline.at(*a), pipeline.at(*b)));
+                prop_assert!(pipeline.places().eq(of_each));
             }
         }
     }

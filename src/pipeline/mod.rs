@@ -8,10 +8,11 @@
 mod capacity;
 mod filter;
 mod list;
+mod ordered;
 pub mod plan;
 mod rules;
 
 pub use capacity::{Capacity, MOST_CONSIDERED, OwnerUse, Planned, PlannedRow, StockUse};
 pub use filter::{Filter, Order};
-pub use list::{Pipeline, Place};
+pub use list::{Pipeline, Place, gain_of};
 pub use rules::{Offered, Rules};

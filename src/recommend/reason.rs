@@ -1,5 +1,7 @@
 //! The sentence of an opportunity, made of its own figures.
 
+use std::fmt;
+
 use crate::domain::{Currency, Kind, Language, Opportunity, Period};
 
 /// One sentence for the sales person: what similar clients do, and what that means here.
@@ -10,7 +12,8 @@ pub fn reason(
     period: Period,
     language: Language,
 ) -> String {
-    let money = |minor: i64| amount(minor, currency, language);
+    let style = Style::of(currency, language);
+    let money = |minor: i64| Amount { minor, style };
     let (current, expected) = (
         money(opportunity.current_ticket_minor),
         money(opportunity.expected_ticket_minor),
@@ -63,34 +66,79 @@ pub fn reason(
     }
 }
 
-/// `R$ 7.000,00` in Portuguese, `BRL 7,000.00` in English.
-fn amount(minor: i64, currency: Currency, language: Language) -> String {
-    let (group, point) = match language {
-        Language::English => (',', '.'),
-        Language::Portuguese => ('.', ','),
-    };
-    let symbol = match (language, currency.code()) {
-        (Language::Portuguese, "BRL") => "R$",
-        (_, code) => code,
-    };
-    let decimal = currency.decimal(minor);
-    let (whole, fraction) = decimal.split_once('.').unwrap_or((&decimal, ""));
-    let digits = whole.trim_start_matches('-');
-    let mut text = format!("{symbol} ");
-    if whole.starts_with('-') {
-        text.push('-');
-    }
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(group);
+/// How amounts of a currency are written in a language.
+#[derive(Clone, Copy)]
+struct Style {
+    symbol: [u8; 3],
+    digits: u32,
+    group: char,
+    point: char,
+}
+
+impl Style {
+    fn of(currency: Currency, language: Language) -> Self {
+        let (group, point) = match language {
+            Language::English => (',', '.'),
+            Language::Portuguese => ('.', ','),
+        };
+        let symbol = match (language, currency.code()) {
+            (Language::Portuguese, "BRL") => "R$",
+            (_, code) => code,
+        };
+        let mut letters = [0; 3];
+        letters[..symbol.len()].copy_from_slice(symbol.as_bytes());
+        Self {
+            symbol: letters,
+            digits: currency.digits(),
+            group,
+            point,
         }
-        text.push(digit);
     }
-    if !fraction.is_empty() {
-        text.push(point);
-        text.push_str(fraction);
+}
+
+/// An amount of money, written where it stands: `R$ 7.000,00` in Portuguese, `BRL 7,000.00` in English.
+#[derive(Clone, Copy)]
+struct Amount {
+    minor: i64,
+    style: Style,
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Style {
+            symbol,
+            digits,
+            group,
+            point,
+        } = self.style;
+        let unit = 10_u64.pow(digits);
+        let magnitude = self.minor.unsigned_abs();
+        for letter in symbol.into_iter().filter(|letter| *letter != 0) {
+            fmt::Write::write_char(f, char::from(letter))?;
+        }
+        f.write_str(if self.minor < 0 { " -" } else { " " })?;
+        grouped(f, magnitude / unit, group)?;
+        match digits {
+            0 => Ok(()),
+            _ => write!(
+                f,
+                "{point}{:0width$}",
+                magnitude % unit,
+                width = digits as usize
+            ),
+        }
     }
-    text
+}
+
+/// A whole number with a mark between each three digits.
+fn grouped(f: &mut fmt::Formatter<'_>, number: u64, mark: char) -> fmt::Result {
+    match number {
+        0..1_000 => write!(f, "{number}"),
+        _ => {
+            grouped(f, number / 1_000, mark)?;
+            write!(f, "{mark}{:03}", number % 1_000)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -99,13 +147,26 @@ mod tests {
 
     #[test]
     fn amounts_are_written_as_their_readers_write_them() {
-        let real = Currency::parse("BRL").unwrap();
-        assert_eq!(amount(700_000, real, Language::Portuguese), "R$ 7.000,00");
+        let written = |minor: i64, code: &str, language: Language| {
+            let style = Style::of(Currency::parse(code).unwrap(), language);
+            Amount { minor, style }.to_string()
+        };
+        assert_eq!(written(700_000, "BRL", Language::Portuguese), "R$ 7.000,00");
         assert_eq!(
-            amount(123_456_789, real, Language::English),
+            written(123_456_789, "BRL", Language::English),
             "BRL 1,234,567.89"
         );
-        let yen = Currency::parse("JPY").unwrap();
-        assert_eq!(amount(1_000, yen, Language::English), "JPY 1,000");
+        assert_eq!(
+            written(-100_005, "BRL", Language::Portuguese),
+            "R$ -1.000,05"
+        );
+        assert_eq!(written(-7, "USD", Language::Portuguese), "USD -0,07");
+        assert_eq!(written(1_000, "JPY", Language::English), "JPY 1,000");
+        assert_eq!(
+            written(1_234_567, "KWD", Language::English),
+            "KWD 1,234.567"
+        );
+        let least = "BRL -92,233,720,368,547,758.08";
+        assert_eq!(written(i64::MIN, "BRL", Language::English), least);
     }
 }

@@ -19,7 +19,8 @@ use super::showings::showings;
 use super::token::{Place, expired};
 use super::{Api, token};
 use crate::domain::{
-    Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Shortfall, Violation,
+    ClientId, Kind, Language, MAX_AMOUNT_MINOR, Opportunity, PortfolioId, ProductId, Shortfall,
+    Violation,
 };
 use crate::engine::{Advice, Book, Refusal, Scored, Supposed, Tenant};
 use crate::pipeline::Order;
@@ -49,40 +50,32 @@ impl RecommendationService for Api {
         let language = language(&mut form, "language", request.language);
         let (tenant, (client, language)) =
             self.open(&caller, form, portfolio, client.zip(language))?;
+        if !request.log_shown {
+            // An answer that stands ready needs no turn: writing it takes less than waiting for one.
+            let moment = tenant.moment();
+            let (number, _) = moment.book.client(&client)?;
+            if let Some(advice) = tenant.advice_kept(&moment, number) {
+                let answer = for_client(&moment.book, &client, language, advice, rows);
+                return Ok(Response::new(answer));
+            }
+        }
         let portfolio = tenant.book().portfolio().id.clone();
         let work = move || {
             let moment = tenant.moment();
             let (number, _) = moment.book.client(&client)?;
-            let mut advice = tenant.advise(&moment, number)?;
-            let held_out = advice.shortfalls.contains(&Shortfall::HeldOut);
+            let advice = tenant.advise(&moment, number)?;
             let showings = match request.log_shown {
                 true => {
                     let model = tenant.model(&moment)?;
+                    let held_out = advice.shortfalls.contains(&Shortfall::HeldOut);
                     let rows = chosen(&advice, rows);
                     let rows = rows.into_iter().flatten().map(|row| (row, held_out));
                     showings(&moment.book, model.correction(), rows)
                 }
                 false => Vec::new(),
             };
-            if held_out {
-                advice.opportunities.clear();
-                advice.keep.clear();
-                advice.shortfalls = BTreeSet::from([Shortfall::HeldOut]);
-            }
-            let answer = Shown::of(&moment.book, language, advice, rows, false);
-            let response = v1::RecommendForClientResponse {
-                client_id: client.to_string(),
-                currency: answer.currency,
-                upsell: answer.upsell,
-                upsell_total_minor: answer.upsell_total_minor,
-                cross_sell: answer.cross_sell,
-                cross_sell_total_minor: answer.cross_sell_total_minor,
-                keep: answer.keep,
-                keep_total_minor: answer.keep_total_minor,
-                notices: answer.notices,
-                sequence: moment.book.sequence(),
-            };
-            Ok((response, showings))
+            let answer = for_client(&moment.book, &client, language, advice, rows);
+            Ok((answer, showings))
         };
         let (response, showings) = self.compute.run(&caller, work).await?;
         self.log(&caller, portfolio, showings).await?;
@@ -321,6 +314,34 @@ impl Api {
         work: impl FnOnce() -> Result<T, Status> + Send + 'static,
     ) -> Result<Response<T>, Status> {
         self.compute.run(caller, work).await.map(Response::new)
+    }
+}
+
+/// The answer of RecommendForClient. Nothing is shown of a client that is held out.
+fn for_client(
+    book: &Book,
+    client: &ClientId,
+    language: Option<Language>,
+    mut advice: Advice,
+    rows: usize,
+) -> v1::RecommendForClientResponse {
+    if advice.shortfalls.contains(&Shortfall::HeldOut) {
+        advice.opportunities.clear();
+        advice.keep.clear();
+        advice.shortfalls = BTreeSet::from([Shortfall::HeldOut]);
+    }
+    let answer = Shown::of(book, language, advice, rows, false);
+    v1::RecommendForClientResponse {
+        client_id: client.to_string(),
+        currency: answer.currency,
+        upsell: answer.upsell,
+        upsell_total_minor: answer.upsell_total_minor,
+        cross_sell: answer.cross_sell,
+        cross_sell_total_minor: answer.cross_sell_total_minor,
+        keep: answer.keep,
+        keep_total_minor: answer.keep_total_minor,
+        notices: answer.notices,
+        sequence: book.sequence(),
     }
 }
 

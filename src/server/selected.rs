@@ -12,6 +12,10 @@ use crate::engine::{Insighted, OfferId, OfferPlace, Scored, Selection, Tenant};
 use crate::pipeline::{Filter, Order};
 use crate::wire::v1;
 
+/// Where at most one client in so many is admitted, the offers of these are looked at and sorted instead of all
+/// offers in their order.
+const FEW_OF: usize = 8;
+
 /// What a filter finds.
 pub(super) struct Selected {
     scored: Arc<Scored>,
@@ -57,8 +61,8 @@ impl Selected {
 /// The opportunities that are asked for, in order, by the name of their list. Insights are of now, and
 /// asked for only where the filter needs them.
 ///
-/// Cost: the clients, products and opportunities of the portfolio, and a sort of what was found unless it
-/// is by priority; nothing where the list was asked for before and needs no insights.
+/// Cost: the clients and products of the portfolio, the opportunities of the clients that are admitted where
+/// these are few, else all, and a sort of what was found unless all were looked at by priority; nothing where the list was asked for before and needs no insights.
 pub(super) fn select(
     tenant: &Tenant,
     scored: Arc<Scored>,
@@ -90,32 +94,12 @@ fn find(
     segmented: Option<Arc<Insighted>>,
 ) -> Result<Selection, Status> {
     let book = &scored.moment.book;
-    let mut clients = vec![false; book.clients().numbers()];
-    for (number, client) in book.clients().from(0) {
-        clients[number as usize] = filter.clients.admits(ClientNo(number), client);
-    }
-    if filter.clients.needs_insights() {
-        // The same ones: a segment's number means nothing in later ones.
-        let insighted = segmented.map_or_else(|| tenant.insights(), Ok)?;
-        for (number, admitted) in (0..).zip(&mut clients) {
-            let insight = insighted.insights.get(ClientNo(number));
-            *admitted &= insight.is_some_and(|insight| filter.clients.admits_insight(insight));
-        }
-    }
-    let mut products = vec![false; book.products().numbers()];
-    for (number, product) in book.products().from(0) {
-        products[number as usize] = filter.admits_product(ProductNo(number), product);
-    }
-    let admitted = |row: &Opportunity| {
-        clients[row.client.index()] && products[row.product.index()] && filter.admits(row)
+    let asks_for_all = filter == &Filter::default();
+    let mut found = match asks_for_all && order == Order::Priority {
+        // No offer is looked at.
+        true => scored.places().collect(),
+        false => admitted(tenant, scored, filter, order, segmented)?,
     };
-    let mut found: Vec<OfferPlace> = scored
-        .places()
-        .filter(|place| admitted(scored.at(*place)))
-        .collect();
-    if order != Order::Priority {
-        found.sort_by(|a, b| order.compare(scored.at(*a), scored.at(*b)));
-    }
     let mut held_out = Vec::new();
     let hold_out = scored.hold_out();
     if hold_out.is_any() {
@@ -132,10 +116,64 @@ fn find(
         }
         found = shown;
     }
-    let total_gain_minor = total_gain(found.iter().map(|place| scored.at(*place)));
+    let total_gain_minor = match asks_for_all && held_out.is_empty() {
+        true => scored.gain_minor(),
+        false => total_gain(found.iter().map(|place| scored.at(*place))),
+    };
     Ok(Selection {
         found,
         held_out,
         total_gain_minor,
     })
+}
+
+/// The places of the offers that a filter lets through, in order, those that are held out among them.
+fn admitted(
+    tenant: &Tenant,
+    scored: &Scored,
+    filter: &Filter,
+    order: Order,
+    segmented: Option<Arc<Insighted>>,
+) -> Result<Vec<OfferPlace>, Status> {
+    let book = &scored.moment.book;
+    let mut clients = vec![false; book.clients().numbers()];
+    for (number, client) in book.clients().from(0) {
+        clients[number as usize] = filter.clients.admits(ClientNo(number), client);
+    }
+    if filter.clients.needs_insights() {
+        // The same ones: a segment's number means nothing in later ones.
+        let insighted = segmented.map_or_else(|| tenant.insights(), Ok)?;
+        for (number, admitted) in (0..).zip(&mut clients) {
+            let insight = insighted.insights.get(ClientNo(number));
+            *admitted &= insight.is_some_and(|insight| filter.clients.admits_insight(insight));
+        }
+    }
+    let mut products = vec![false; book.products().numbers()];
+    for (number, product) in book.products().from(0) {
+        products[number as usize] = filter.admits_product(ProductNo(number), product);
+    }
+    let admits = |place: &OfferPlace| {
+        let row = scored.at(*place);
+        products[row.product.index()] && filter.admits(row)
+    };
+    let few = clients.iter().filter(|admitted| **admitted).count() * FEW_OF <= clients.len();
+    let mut found: Vec<OfferPlace> = match few {
+        true => {
+            let all = (0..).map(ClientNo).zip(&clients);
+            let of = all.filter_map(|(client, admitted)| admitted.then_some(client));
+            of.flat_map(|client| scored.places_of(client))
+                .filter(admits)
+                .collect()
+        }
+        false => {
+            let of = scored
+                .places()
+                .filter(|place| clients[place.client().index()]);
+            of.filter(admits).collect()
+        }
+    };
+    if few || order != Order::Priority {
+        found.sort_by(|a, b| order.compare(scored.at(*a), scored.at(*b)));
+    }
+    Ok(found)
 }
