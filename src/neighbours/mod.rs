@@ -18,5 +18,5 @@ mod subject;
 pub use cosine::{CosineIndex, CosineSearch, Similar};
 pub use everyone::NearestOfAll;
 pub use profiles::{Profile, Profiles};
-pub use search::{Buyers, DistanceRule, NOT_IN_BASE, Neighbour, Reach, Search};
+pub use search::{Buyer, Buyers, DistanceRule, NOT_IN_BASE, Neighbour, Reach, Search};
 pub use subject::Subject;

@@ -15,6 +15,7 @@ pub(super) trait Ranked: Copy {
     fn client(&self) -> ClientNo;
 
     /// The order of ranks.
+    #[inline]
     fn order(a: &Self, b: &Self) -> Ordering {
         let key = |one: &Self| (rising(one.farness()), one.client());
         key(a).cmp(&key(b))
@@ -22,6 +23,7 @@ pub(super) trait Ranked: Copy {
 }
 
 /// A whole number that rises with a float, in the order of [`f64::total_cmp`].
+#[inline]
 fn rising(value: f64) -> i64 {
     let bits = value.to_bits() as i64;
     bits ^ (((bits >> 63) as u64) >> 1) as i64
@@ -61,11 +63,13 @@ impl<T: Ranked> Nearest<T> {
     }
 
     /// Nothing farther than this can be among the nearest.
+    #[inline]
     pub(super) fn limit(&self) -> f64 {
         self.limit
     }
 
     /// Takes one in, unless it is too far.
+    #[inline]
     pub(super) fn offer(&mut self, one: T) {
         if one.farness() > self.limit {
             return;
@@ -76,14 +80,21 @@ impl<T: Ranked> Nearest<T> {
         }
     }
 
-    /// Throws out all but the `k` nearest.
-    fn narrow(&mut self) {
+    /// Throws out all but the `k` nearest; these stand in no order.
+    pub(super) fn narrow(&mut self) {
         if self.k == 0 {
             self.kept.clear();
         } else if self.kept.len() > self.k {
             let (_, last, _) = self.kept.select_nth_unstable_by(self.k - 1, T::order);
             self.limit = last.farness();
             self.kept.truncate(self.k);
+        }
+    }
+
+    /// Finds a limit where there are enough for one and none was found yet.
+    pub(super) fn settle(&mut self) {
+        if self.limit == f64::INFINITY && self.kept.len() > self.k {
+            self.narrow();
         }
     }
 
@@ -94,7 +105,7 @@ impl<T: Ranked> Nearest<T> {
         &self.kept
     }
 
-    /// What the last [`Nearest::finish`] gave.
+    /// What the last [`Nearest::finish`] or [`Nearest::narrow`] left.
     pub(super) fn found(&self) -> &[T] {
         &self.kept
     }

@@ -1,9 +1,11 @@
 //! One subject against all clients: squared differences of log tickets over shared products.
 
+use pulp::Arch;
+
 use super::nearest::{Nearest, Ranked};
 use super::{Profiles, Subject};
 use crate::domain::{ClientNo, ProductNo};
-use crate::matrix::{BLOCK, Cell, Run, TicketMatrix, quick_ln};
+use crate::matrix::{BLOCK, Cell, Marks, Run, TicketMatrix, quick_ln};
 
 /// How differences become a distance.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,12 +34,19 @@ pub struct Neighbour {
     pub client: ClientNo,
     /// Mean squared difference of log tickets, shrunk; never negative.
     pub distance: f64,
-    /// Its ticket for the judged product, minor units; 0 in a search without one.
-    pub ticket: f32,
-    /// Products that both buy, the judged one left out.
+    /// Products that both buy.
     pub common: u32,
-    /// Where its ticket stands among those of the matrix's base; [`NOT_IN_BASE`] for one in the
-    /// overlay, and in a search without a judged product.
+}
+
+/// A buyer of a judged product near a subject.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Buyer {
+    /// Mean squared difference of log tickets, the judged product left out, shrunk; never negative.
+    pub distance: f64,
+    /// Who.
+    pub client: ClientNo,
+    /// Where its ticket for the product stands among those of the matrix's base; [`NOT_IN_BASE`] for
+    /// one in the overlay.
     pub posting: u32,
 }
 
@@ -49,9 +58,12 @@ pub const NOT_IN_BASE: u32 = u32::MAX;
 pub struct Buyers<'a> {
     /// Buyers of the product, the subject left out.
     pub buyers: u32,
-    /// The nearest of them, nearest first.
-    pub nearest: &'a [Neighbour],
+    /// The nearest of them, in no order: whoever adds them up sorts them by what it adds.
+    pub nearest: &'a [Buyer],
 }
+
+/// What is rounded on the way to a bound is less than this share of it.
+const ROOM: f64 = 1e-5;
 
 /// One client's sums against the subject.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,6 +74,19 @@ struct Sum {
     common: u32,
 }
 
+/// The sums of one block's clients against the subject, by their place in it.
+#[derive(Debug)]
+struct Sums {
+    squares: Vec<f64>,
+    common: Vec<u32>,
+    /// The largest of the squared differences.
+    most: Vec<f32>,
+    /// No buyer of any product is nearer than this, whichever product is left out.
+    bounds: Vec<f32>,
+    /// The clients whose bound is low enough for a widely bought product, a bit each.
+    near: Vec<u64>,
+}
+
 /// A product whose buyers are looked for.
 #[derive(Debug, Default)]
 struct Judged {
@@ -69,7 +94,9 @@ struct Judged {
     /// Logarithm of the subject's own ticket for it.
     own: Option<f32>,
     buyers: u32,
-    nearest: Nearest<Neighbour>,
+    /// Whether, in this block, only clients whose bound is low are looked at.
+    by_marks: bool,
+    nearest: Nearest<Buyer>,
 }
 
 /// The nearest clients of one subject; buffers are reused from subject to subject.
@@ -79,11 +106,14 @@ struct Judged {
 /// product left out of both sums: left in, today's ticket would choose its own yardstick.
 ///
 /// Clients are taken block by block, so that the sums of a block and the postings that were just
-/// added up are still in the first cache when the buyers of each judged product are read from them;
-/// a buyer that cannot be among the nearest is passed over before anything is divided.
+/// added up are still in the first cache when the buyers of each judged product are read from them.
+/// Whichever product is left out, a distance is at least `(D - m + shrink v) / (shared + shrink - 1)`
+/// with `m` the largest of the squared differences: a client whose bound is beyond what a product's
+/// nearest have reached is passed over, and of the products that many buy only clients whose bound is
+/// low are looked at.
 #[derive(Debug, Default)]
 pub struct Search {
-    sums: Vec<Sum>,
+    sums: Sums,
     /// Mean squared differences of the attributes of a block's clients, found once each: NaN where
     /// not looked at yet, below 0 where none is shared.
     attributes: Vec<f32>,
@@ -107,7 +137,8 @@ impl Search {
     /// Finds the `k` nearest buyers of each of some products, whether the subject buys them or not;
     /// [`Search::buyers`] then gives them.
     ///
-    /// Cost: the postings of the subject's products and of these.
+    /// Cost: the postings of the subject's products, and of these products those of clients that
+    /// may be among the nearest; all postings of products that few buy.
     pub fn survey(
         &mut self,
         matrix: &TicketMatrix,
@@ -143,24 +174,31 @@ impl Search {
         } = self;
         let judged = &mut judged[..*count];
         for block in 0..matrix.blocks() {
-            add_up(matrix, block, own, sums);
+            sums.add_up(matrix, block, own);
+            sums.bound(rule);
             if rule.attribute_weight > 0.0 {
                 attributes.fill(f32::NAN);
             }
-            for one in &mut *judged {
-                let run = matrix.run(one.product, block);
-                one.look(matrix, measure, run, sums, attributes);
-            }
+            let seen = Seen {
+                matrix,
+                block,
+                measure,
+            };
+            seen.look(sums, attributes, judged);
         }
         for (client, row) in matrix.changed_rows() {
+            for cell in matrix.base_row(client) {
+                if let Ok(at) = judged.binary_search_by_key(&cell.product, |one| one.product) {
+                    judged[at].buyers -= 1;
+                }
+            }
             let sum = sum_of(own, row);
             let mut found = f32::NAN;
             for one in &mut *judged {
                 if let Ok(at) = row.binary_search_by_key(&one.product, |cell| cell.product) {
                     one.buyers += 1;
                     let difference = measure.difference(&mut found, client);
-                    let ln = quick_ln(row[at].ticket);
-                    let buyer = (client, ln, row[at].ticket, NOT_IN_BASE);
+                    let buyer = (client, quick_ln(row[at].ticket), NOT_IN_BASE);
                     one.offer(measure, buyer, sum, difference);
                 }
             }
@@ -168,7 +206,7 @@ impl Search {
         for one in judged {
             let itself = subject.client.and_then(|own| matrix.cell(own, one.product));
             one.buyers -= u32::from(itself.is_some());
-            one.nearest.finish();
+            one.nearest.narrow();
         }
     }
 
@@ -213,19 +251,17 @@ impl Search {
                 clients.offer(Neighbour {
                     client,
                     distance: measure.distance(sum, difference),
-                    ticket: 0.0,
                     common: sum.common,
-                    posting: NOT_IN_BASE,
                 });
             }
         };
         for block in 0..matrix.clients().div_ceil(BLOCK) {
-            add_up(matrix, block, &self.own, &mut self.sums);
+            self.sums.add_up(matrix, block, &self.own);
             let clients = block * BLOCK..((block + 1) * BLOCK).min(matrix.clients());
-            for (sum, client) in self.sums.iter().zip(clients) {
+            for (at, client) in clients.enumerate() {
                 let client = ClientNo(client as u32);
                 if !matrix.is_changed(client) {
-                    take(client, *sum, &mut self.clients);
+                    take(client, self.sums.of(at), &mut self.clients);
                 }
             }
         }
@@ -240,7 +276,6 @@ impl Search {
         self.own.clear();
         self.own
             .extend(own.map(|cell| (cell.product, quick_ln(cell.ticket))));
-        self.sums.resize(BLOCK, Sum::default());
         self.attributes.resize(BLOCK, f32::NAN);
         self.count = 0;
     }
@@ -259,19 +294,93 @@ impl Search {
     }
 }
 
-/// The sums of one block's clients, by their place in it.
-fn add_up(matrix: &TicketMatrix, block: usize, own: &[(ProductNo, f32)], sums: &mut [Sum]) {
-    // An array's length is known, so that a place in the block needs no check.
-    let Ok(sums) = <&mut [Sum; BLOCK]>::try_from(sums) else {
-        return;
-    };
-    sums.fill(Sum::default());
-    for &(product, own) in own {
-        let run = matrix.run(product, block);
-        for (&client, &ln) in run.clients.iter().zip(run.lns) {
-            let sum = &mut sums[client as usize % BLOCK];
-            sum.squares += squared(own - ln);
-            sum.common += 1;
+impl Default for Sums {
+    fn default() -> Self {
+        Self {
+            squares: vec![0.0; BLOCK],
+            common: vec![0; BLOCK],
+            most: vec![0.0; BLOCK],
+            bounds: vec![0.0; BLOCK],
+            near: vec![0; BLOCK / 64],
+        }
+    }
+}
+
+impl Sums {
+    /// Sums up one block.
+    fn add_up(&mut self, matrix: &TicketMatrix, block: usize, own: &[(ProductNo, f32)]) {
+        // An array's length is known, so that a place in the block needs no check.
+        let squares = <&mut [f64; BLOCK]>::try_from(&mut self.squares[..]);
+        let common = <&mut [u32; BLOCK]>::try_from(&mut self.common[..]);
+        let most = <&mut [f32; BLOCK]>::try_from(&mut self.most[..]);
+        let (Ok(squares), Ok(common), Ok(most)) = (squares, common, most) else {
+            return;
+        };
+        squares.fill(0.0);
+        common.fill(0);
+        most.fill(0.0);
+        for &(product, own) in own {
+            let run = matrix.run(product, block);
+            for (&client, &ln) in run.clients.iter().zip(run.lns) {
+                let at = client as usize % BLOCK;
+                let difference = own - ln;
+                squares[at] += squared(difference);
+                common[at] += 1;
+                most[at] = most[at].max(difference * difference);
+            }
+        }
+    }
+
+    /// Finds the bounds of the clients that were summed up.
+    fn bound(&mut self, rule: &DistanceRule) {
+        let least = rule.shrink * rule.spread;
+        let beside = (rule.shrink + rule.attribute_weight.max(0.0) - 1.0) as f32;
+        let (squares, common) = (&self.squares[..BLOCK], &self.common[..BLOCK]);
+        let (most, bounds) = (&self.most[..BLOCK], &mut self.bounds[..BLOCK]);
+        // What is not written out in here would not be compiled for the registers that are found.
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for at in 0..BLOCK {
+                    let rest = squares[at] - f64::from(most[at]) * (1.0 + ROOM);
+                    let total = (rest.max(0.0) + least) as f32 * (1.0 - ROOM as f32);
+                    let whole = (squares[at] + least) as f32 * (1.0 - ROOM as f32);
+                    let evidence = common[at] as f32 + beside;
+                    // A product that the subject does not buy leaves nothing out.
+                    let bound = (total / evidence).min(whole / (evidence + 1.0));
+                    // Without evidence the distance is whatever the rule says of strangers.
+                    bounds[at] = if evidence > 0.0 { bound } else { 0.0 };
+                }
+            },
+        );
+    }
+
+    /// Marks the clients whose bound is not beyond a limit.
+    fn find_near(&mut self, limit: f32) {
+        let (bounds, near) = (&self.bounds, &mut self.near);
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (word, bounds) in near.iter_mut().zip(bounds.chunks_exact(64)) {
+                    *word = 0;
+                    for (byte, bounds) in bounds.chunks_exact(16).enumerate() {
+                        let mut low = [0_u16; 16];
+                        for (at, bound) in bounds.iter().enumerate() {
+                            low[at] = u16::from(*bound <= limit) << at;
+                        }
+                        let low = low.iter().fold(0, |all, one| all | one);
+                        *word |= u64::from(low) << (16 * byte);
+                    }
+                }
+            },
+        );
+    }
+
+    #[inline]
+    fn of(&self, at: usize) -> Sum {
+        Sum {
+            squares: self.squares[at],
+            common: self.common[at],
         }
     }
 }
@@ -290,33 +399,98 @@ fn sum_of(own: &[(ProductNo, f32)], row: &[Cell]) -> Sum {
     sum
 }
 
-impl Judged {
-    /// Looks at the product's buyers within a block.
-    fn look(
-        &mut self,
-        matrix: &TicketMatrix,
-        measure: Measure<'_>,
-        run: Run<'_>,
-        sums: &[Sum],
-        attributes: &mut [f32],
-    ) {
-        let Ok(sums) = <&[Sum; BLOCK]>::try_from(sums) else {
+/// One block as a subject sees it.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    matrix: &'a TicketMatrix,
+    block: usize,
+    measure: Measure<'a>,
+}
+
+impl Seen<'_> {
+    /// Looks at the buyers of each judged product within the block.
+    fn look(self, sums: &mut Sums, attributes: &mut [f32], judged: &mut [Judged]) {
+        let mut farthest = f32::NEG_INFINITY;
+        for one in &mut *judged {
+            let run = self.matrix.run(one.product, self.block);
+            one.buyers += run.clients.len() as u32;
+            let marks = self.matrix.marks(one.product, self.block);
+            one.by_marks = marks.is_some() && one.nearest.limit() < f64::INFINITY;
+            match one.by_marks {
+                true => farthest = farthest.max(one.limit()),
+                false => self.look_at_all(one, run, sums, attributes),
+            }
+        }
+        if farthest == f32::NEG_INFINITY {
+            return;
+        }
+        sums.find_near(farthest);
+        for one in judged.iter_mut().filter(|one| one.by_marks) {
+            if let Some(marks) = self.matrix.marks(one.product, self.block) {
+                let run = self.matrix.run(one.product, self.block);
+                self.look_at_near(one, marks, run, sums, attributes);
+            }
+        }
+    }
+
+    /// Looks at every buyer.
+    fn look_at_all(self, one: &mut Judged, run: Run<'_>, sums: &Sums, attributes: &mut [f32]) {
+        let Ok(bounds) = <&[f32; BLOCK]>::try_from(&sums.bounds[..]) else {
             return;
         };
-        let overlaid = matrix.overlay_rows() > 0;
-        self.buyers += run.clients.len() as u32;
-        let run = (run.first..).zip(run.clients.iter().zip(run.lns).zip(run.tickets));
-        for (posting, ((&client, &ln), &ticket)) in run {
+        let mut limit = one.limit();
+        for (place, &client) in run.clients.iter().enumerate() {
             let at = client as usize % BLOCK;
-            let client = ClientNo(client);
-            if overlaid && matrix.is_changed(client) {
-                self.buyers -= 1;
-                continue;
+            if bounds[at] <= limit {
+                self.offer(one, (run, place), sums.of(at), &mut attributes[at]);
+                limit = one.limit();
             }
-            let difference = measure.difference(&mut attributes[at], client);
-            let buyer = (client, ln, ticket, posting);
-            self.offer(measure, buyer, sums[at], difference);
         }
+        one.nearest.settle();
+    }
+
+    /// Looks at the buyers among the clients whose bound is low.
+    fn look_at_near(
+        self,
+        one: &mut Judged,
+        marks: Marks<'_>,
+        run: Run<'_>,
+        sums: &Sums,
+        attributes: &mut [f32],
+    ) {
+        let mut limit = one.limit();
+        for (word, (buyers, near)) in marks.words().iter().zip(&sums.near).enumerate() {
+            let mut both = buyers & near;
+            while both != 0 {
+                let at = word * 64 + both.trailing_zeros() as usize;
+                both &= both - 1;
+                if sums.bounds[at] <= limit {
+                    let place = marks.place(at);
+                    self.offer(one, (run, place), sums.of(at), &mut attributes[at]);
+                    limit = one.limit();
+                }
+            }
+        }
+    }
+
+    /// Takes a buyer of the base in, unless it is too far or no longer one.
+    #[inline]
+    fn offer(self, one: &mut Judged, (run, place): (Run<'_>, usize), sum: Sum, found: &mut f32) {
+        let client = ClientNo(run.clients[place]);
+        if self.matrix.overlay_rows() > 0 && self.matrix.is_changed(client) {
+            return;
+        }
+        let difference = self.measure.difference(found, client);
+        let buyer = (client, run.lns[place], run.first + place as u32);
+        one.offer(self.measure, buyer, sum, difference);
+    }
+}
+
+impl Judged {
+    /// A bound beyond this is of no client among the nearest.
+    #[inline]
+    fn limit(&self) -> f32 {
+        (self.nearest.limit() * (1.0 + ROOM)) as f32
     }
 
     /// Takes a buyer in, unless it is too far.
@@ -324,7 +498,7 @@ impl Judged {
     fn offer(
         &mut self,
         measure: Measure<'_>,
-        (client, ln, ticket, posting): (ClientNo, f32, f32, u32),
+        (client, ln, posting): (ClientNo, f32, u32),
         mut sum: Sum,
         difference: Option<f64>,
     ) {
@@ -336,11 +510,9 @@ impl Judged {
         // Nothing is divided that would be thrown away: a little room for what a division rounds.
         let beyond = total > self.nearest.limit() * (1.0 + 1e-12) * evidence;
         if !beyond && Some(client) != measure.subject.client {
-            self.nearest.offer(Neighbour {
-                client,
+            self.nearest.offer(Buyer {
                 distance: measure.distance(sum, difference),
-                ticket,
-                common: sum.common,
+                client,
                 posting,
             });
         }
@@ -385,6 +557,18 @@ impl DistanceRule {
         };
         let total = sum.squares + (self.shrink + weight * difference) * self.spread;
         (total, f64::from(sum.common) + self.shrink + weight)
+    }
+}
+
+impl Ranked for Buyer {
+    #[inline]
+    fn farness(&self) -> f64 {
+        self.distance
+    }
+
+    #[inline]
+    fn client(&self) -> ClientNo {
+        self.client
     }
 }
 
@@ -473,7 +657,9 @@ mod tests {
                         let found = search.buyers(product).unwrap();
                         let slow = slow(&whole, client, product);
                         assert_eq!(found.buyers as usize, slow.len(), "{name}, {client:?}");
-                        let found: Vec<_> = found.nearest.iter().map(|one| one.client).collect();
+                        let mut found = found.nearest.to_vec();
+                        found.sort_unstable_by(Buyer::order);
+                        let found: Vec<_> = found.iter().map(|one| one.client).collect();
                         let nearest: Vec<_> = slow.iter().take(9).map(|one| one.0).collect();
                         // Taking the judged product out of a sum rounds: what ties may change places.
                         let far = |client: &ClientNo| {

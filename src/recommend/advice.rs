@@ -21,12 +21,15 @@ pub struct Advice {
 impl Advice {
     /// Adds the first `most` of some offers by priority.
     pub(super) fn take(&mut self, mut offers: Vec<Opportunity>, most: usize) {
-        offers.sort_unstable_by(|a, b| {
-            b.priority_minor
-                .total_cmp(&a.priority_minor)
-                .then(a.product.cmp(&b.product))
-        });
-        offers.truncate(most);
+        let order = |a: &Opportunity, b: &Opportunity| {
+            let by_priority = b.priority_minor.total_cmp(&a.priority_minor);
+            by_priority.then(a.product.cmp(&b.product))
+        };
+        if most < offers.len() {
+            offers.select_nth_unstable_by(most, order);
+            offers.truncate(most);
+        }
+        offers.sort_unstable_by(order);
         self.opportunities.append(&mut offers);
     }
 }

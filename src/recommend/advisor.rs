@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::adoption::{AdoptionModel, AdoptionReceipt, AdoptionScratch, Cancelled, Scene, Span};
 use super::advice::{ignorance, is_publishable, upsell_offer};
-use super::cross_sell::{offers, value_minor};
+use super::cross_sell::{offers, score, value_minor};
 use super::history::{BackTest, History};
 use super::similar::similar;
 use super::upsell::{self, UpsellModel};
@@ -142,12 +142,15 @@ impl Advisor {
         let least = book.recipe.upsell.least_effective_neighbours;
         let scratch = &mut scratch.adoption;
         let adoptions = self.adoption.score_offers(scene, subject, least, scratch);
-        let (cross_sells, missing) = offers(book, subject, &adoptions);
+        let propensities = scratch.propensities();
+        let (cross_sells, missing) = offers(book, subject, &adoptions, propensities);
         advice.shortfalls.extend(missing);
         if !self.adoption.is_calibrated() && !cross_sells.is_empty() {
             advice.shortfalls.push(Shortfall::Uncalibrated);
         }
+        let sold_more = advice.opportunities.len();
         advice.take(cross_sells, book.recipe.offer.per_client);
+        score(&mut advice.opportunities[sold_more..], propensities);
         advice.shortfalls.sort_unstable();
         advice.shortfalls.dedup();
         advice
@@ -212,9 +215,15 @@ impl Advisor {
         if ignorance(book, subject) == Some(Shortfall::TooFewClients) {
             return None;
         }
-        let adoptions = self.adoption.score(scene, subject, &mut scratch.adoption);
-        let (offers, _) = offers(book, subject, &adoptions);
-        let opportunity = offers.into_iter().find(|offer| offer.product == product)?;
+        let least = book.recipe.upsell.least_effective_neighbours;
+        let adoptions = self
+            .adoption
+            .score_offers(scene, subject, least, &mut scratch.adoption);
+        let propensities = scratch.adoption.propensities();
+        let (mut offers, _) = offers(book, subject, &adoptions, propensities);
+        offers.retain(|offer| offer.product == product);
+        score(&mut offers, propensities);
+        let opportunity = offers.pop()?;
         let line = self
             .adoption
             .explain(scene, subject, product, &mut scratch.adoption)?;

@@ -1,5 +1,7 @@
 //! Cross-sell: adoptions as opportunities.
 
+use pulp::Arch;
+
 use super::adoption::Adoption;
 use super::{Book, NOBODY, round_minor};
 use crate::domain::{Kind, Opportunity, Shortfall};
@@ -10,40 +12,40 @@ pub(super) fn value_minor(adoption: &Adoption) -> f64 {
     adoption.expected_money / adoption.propensity.max(f64::MIN_POSITIVE)
 }
 
-/// The opportunities of a subject's adoptions, and why some are missing.
-///
-/// A product that fewer similar clients buy than the recipe asks for is left out.
+/// The opportunities of a subject's adoptions, without their scores, and why some are missing: of all
+/// products that have a propensity only those are among the adoptions that enough similar clients buy.
 pub(super) fn offers(
     book: &Book<'_>,
     subject: &Subject<'_>,
     adoptions: &[Adoption],
+    propensities: &[f64],
 ) -> (Vec<Opportunity>, Option<Shortfall>) {
-    let least = book.recipe.upsell.least_effective_neighbours;
-    let mut standing: Vec<f64> = adoptions
-        .iter()
-        .map(|adoption| adoption.propensity)
-        .collect();
-    standing.sort_unstable_by(f64::total_cmp);
-    let mut offers = Vec::new();
-    let mut missing = None;
-    for adoption in adoptions {
-        if f64::from(adoption.neighbours_buying) < least {
-            missing = Some(Shortfall::TooFewNeighbours);
-            continue;
-        }
-        let below = standing.partition_point(|other| *other < adoption.propensity);
-        let score = 100.0 * (below + 1) as f64 / standing.len() as f64;
-        offers.extend(offer(book, subject, adoption, score));
-    }
-    (offers, missing)
+    let offer = |adoption: &Adoption| offer(book, subject, adoption);
+    let missing = adoptions.len() < propensities.len();
+    (
+        adoptions.iter().filter_map(offer).collect(),
+        missing.then_some(Shortfall::TooFewNeighbours),
+    )
 }
 
-fn offer(
-    book: &Book<'_>,
-    subject: &Subject<'_>,
-    adoption: &Adoption,
-    score: f64,
-) -> Option<Opportunity> {
+/// Scores offers by where their propensity stands among those of all products that the client does not
+/// buy. Cost: these, for each offer; less than a sort of them where the offers are few.
+pub(super) fn score(offers: &mut [Opportunity], propensities: &[f64]) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for offer in offers {
+                let mut below = 0_u64;
+                for propensity in propensities {
+                    below += u64::from(*propensity < offer.probability);
+                }
+                offer.score = 100.0 * (below + 1) as f64 / propensities.len() as f64;
+            }
+        },
+    );
+}
+
+fn offer(book: &Book<'_>, subject: &Subject<'_>, adoption: &Adoption) -> Option<Opportunity> {
     let round = |amount: f64| round_minor(amount, book.recipe.offer.significant_digits);
     let expected_ticket_minor = round(adoption.expected_ticket);
     if expected_ticket_minor <= 0 {
@@ -61,7 +63,7 @@ fn offer(
         potential_ticket_minor: expected_ticket_minor,
         gain_minor: expected_ticket_minor,
         probability: adoption.propensity,
-        score,
+        score: 0.0,
         priority_minor: book.priority_minor(product, adoption.propensity, value_minor(adoption)),
         neighbours: adoption.neighbours,
         neighbours_buying: adoption.neighbours_buying,

@@ -1,5 +1,7 @@
 //! Weighted quantiles.
 
+use std::cmp::Ordering;
+
 /// A number with a weight above 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weighted {
@@ -11,11 +13,26 @@ pub struct Weighted {
 
 /// Sorts by value; equal values may stand in any order, since only their weights add up.
 pub fn sort(sample: &mut [Weighted]) {
-    sample.sort_unstable_by(|a, b| {
-        a.value
-            .total_cmp(&b.value)
-            .then(a.weight.total_cmp(&b.weight))
-    });
+    sample.sort_unstable_by(order);
+}
+
+/// Makes one sorted sample of two.
+pub fn merge(a: &[Weighted], b: &[Weighted], merged: &mut Vec<Weighted>) {
+    merged.clear();
+    let mut rest = a;
+    for one in b {
+        let before = rest.iter().take_while(|other| order(other, one).is_le());
+        let (before, after) = rest.split_at(before.count());
+        merged.extend_from_slice(before);
+        merged.push(*one);
+        rest = after;
+    }
+    merged.extend_from_slice(rest);
+}
+
+fn order(a: &Weighted, b: &Weighted) -> Ordering {
+    let by_value = a.value.total_cmp(&b.value);
+    by_value.then(a.weight.total_cmp(&b.weight))
 }
 
 /// Quantiles of a sorted weighted sample, at levels in ascending order.
@@ -85,6 +102,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn two_sorted_samples_are_merged_as_if_sorted_together(
+            a in prop::collection::vec((-3i8..3, 1u8..4), 0..12),
+            b in prop::collection::vec((-3i8..3, 1u8..4), 0..12),
+        ) {
+            let sample = |of: &[(i8, u8)]| {
+                let weighted = |&(value, weight): &(i8, u8)| Weighted {
+                    value: value.into(),
+                    weight: weight.into(),
+                };
+                let mut sample: Vec<Weighted> = of.iter().map(weighted).collect();
+                sort(&mut sample);
+                sample
+            };
+            let (mut merged, mut together) = (Vec::new(), sample(&[&a[..], &b[..]].concat()));
+            merge(&sample(&a), &sample(&b), &mut merged);
+            sort(&mut together);
+            prop_assert_eq!(merged, together);
+        }
+
         #[test]
         fn quantiles_never_cross_and_stay_within_the_sample(
             sample in prop::collection::vec((-5.0f64..5.0, 1e-6f64..10.0), 1..30),

@@ -64,7 +64,8 @@ impl UpsellModel {
             let ln = parts.ln_median + parts.level + parts.deviation * residual;
             ln.clamp(-MOST_LN, MOST_LN).exp().round() as i64
         };
-        let neighbours = scratch.evidence().iter().map(|one| NeighbourEvidence {
+        let evidence = self.evidence(book, subject, product, &parts, scratch);
+        let neighbours = evidence.iter().map(|one| NeighbourEvidence {
             client: one.client,
             weight: one.weight,
             residual: one.residual,

@@ -8,7 +8,7 @@ use crate::neighbours::{CosineIndex, NearestOfAll, Subject};
 use crate::recommend::Book;
 
 use super::cut::{bought_within, matrix_before};
-use super::evidence::{self, Evidence, Lens, Scene, damped, not_bought};
+use super::evidence::{self, Evidence, Heeded, Lens, Scene, damped, not_bought};
 use super::history::{Past, ProductPast, Span};
 use super::items::{Items, Weights};
 use super::recency::Recencies;
@@ -57,6 +57,15 @@ impl Learnt {
             as_of,
             span,
         }
+    }
+
+    /// The past of a product that was known at the fit, and its signals.
+    pub(super) fn product(
+        &self,
+        product: ProductNo,
+    ) -> Option<(&ProductPast, &[f64; OF_PRODUCT.len()])> {
+        let past = self.past.products.get(product.index())?;
+        Some((past, self.of_product.get(product.index())?))
     }
 
     /// The signals of a product alone; those of one without a past where it is not known.
@@ -159,7 +168,13 @@ fn of_client(
 ) -> Lessons {
     let matrix: &TicketMatrix = scene.book.matrix;
     let subject = Subject::existing(matrix, scene.book.profiles, client);
-    evidence.gather(scene, &learnt.lens(&scene.book.recipe.adoption), &subject);
+    // No fitted ticket weighs what neighbours spend.
+    let heeded = Heeded {
+        items: true,
+        residuals: false,
+    };
+    let lens = learnt.lens(&scene.book.recipe.adoption);
+    evidence.gather(scene, &lens, heeded, &subject);
     let after = bought_within(log, client, learnt.as_of, learnt.span);
     let mut after = after.iter().peekable();
     let mut lessons = Lessons::default();

@@ -89,12 +89,27 @@ pub(super) struct Lens<'a> {
     pub(super) neighbours: usize,
 }
 
+/// Which evidence is asked for, of that which costs more than to hear who buys what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heeded {
+    /// What products say of products.
+    pub(super) items: bool,
+    /// How much more or less than usual neighbours spend.
+    pub(super) residuals: bool,
+}
+
 impl Evidence {
     /// Gathers the evidence about a subject.
     ///
     /// Cost: the postings of its products, the rows of its neighbours, and for each of its
     /// products a row of the item weights.
-    pub(super) fn gather(&mut self, scene: &Scene<'_>, lens: &Lens<'_>, subject: &Subject<'_>) {
+    pub(super) fn gather(
+        &mut self,
+        scene: &Scene<'_>,
+        lens: &Lens<'_>,
+        heeded: Heeded,
+        subject: &Subject<'_>,
+    ) {
         let products = scene.book.matrix.products();
         self.heard.clear();
         self.heard.resize(products, Heard::default());
@@ -120,13 +135,15 @@ impl Evidence {
         self.neighbours = near.len() as u32;
         self.weight = near.iter().map(|near| f64::from(near.similarity)).sum();
         for near in near {
-            self.hear(scene, lens, *near);
+            self.hear(scene, lens, heeded, *near);
         }
         self.search = search;
-        self.score_items(scene, lens, subject);
+        if heeded.items {
+            self.score_items(scene, lens, subject);
+        }
     }
 
-    fn hear(&mut self, scene: &Scene<'_>, lens: &Lens<'_>, near: Similar) {
+    fn hear(&mut self, scene: &Scene<'_>, lens: &Lens<'_>, heeded: Heeded, near: Similar) {
         let weight = f64::from(near.similarity);
         let usual = scene.book.statistics.size_exponent()
             * scene
@@ -136,12 +153,14 @@ impl Evidence {
                 .size(lens.recipe.size_pseudo_tickets);
         for cell in scene.book.matrix.row(near.client) {
             let recent = lens.recencies.of_cell(cell);
-            let residual = scene.book.statistics.residual(cell.product, cell.ticket) - usual;
             let heard = &mut self.heard[cell.product.index()];
             heard.ever += weight;
             heard.recent += weight * recent;
             heard.latest += weight * recent * recent * recent;
-            heard.residual += weight * residual;
+            if heeded.residuals {
+                let residual = scene.book.statistics.residual(cell.product, cell.ticket) - usual;
+                heard.residual += weight * residual;
+            }
             heard.buyers += 1;
         }
         for fresh in lens.past.fresh(near.client) {
@@ -178,20 +197,26 @@ impl Evidence {
     pub(super) fn shares(&self, heard: &Heard, product: &ProductPast) -> Shares {
         let pseudo = &self.pseudo;
         let latest = pseudo.share * self.average_weight().max(1e-6);
-        let share = |sum: f64, pseudo: f64, population: f64| {
-            (sum + pseudo * population) / (self.weight + pseudo).max(1e-9)
-        };
         let rate = |fresh: f64, usual: f64| {
             let at_risk = (self.weight - (heard.ever - fresh)).max(0.0);
             (fresh + pseudo.take_up * usual) / (at_risk + pseudo.take_up)
         };
         Shares {
-            ever: share(heard.ever, pseudo.share, product.population),
-            recent: share(heard.recent, pseudo.share, product.population_recent),
-            latest: share(heard.latest, latest, product.population_latest),
+            ever: self.share_ever(heard, product),
+            recent: self.share(heard.recent, pseudo.share, product.population_recent),
+            latest: self.share(heard.latest, latest, product.population_latest),
             take_up: rate(heard.fresh, product.take_up[0]),
             take_up_half: rate(heard.fresh_half, product.take_up[1]),
         }
+    }
+
+    /// [`Shares::ever`] alone.
+    pub(super) fn share_ever(&self, heard: &Heard, product: &ProductPast) -> f64 {
+        self.share(heard.ever, self.pseudo.share, product.population)
+    }
+
+    fn share(&self, sum: f64, pseudo: f64, population: f64) -> f64 {
+        (sum + pseudo * population) / (self.weight + pseudo).max(1e-9)
     }
 
     /// The neighbourhood's mean log residual of a product's tickets, beyond its clients' sizes.

@@ -7,7 +7,7 @@ use crate::matrix::PurchaseLog;
 use crate::neighbours::Subject;
 
 use super::backtest::{Learnt, Lessons};
-use super::evidence::{Evidence, Scene, not_bought};
+use super::evidence::{Evidence, Heeded, Scene, not_bought};
 use super::history::{Past, Span};
 use super::propensity::{Propensity, logistic};
 use super::receipt::{AdoptionReceipt, ReceiptTerm};
@@ -60,6 +60,15 @@ pub struct AdoptionFit {
 pub struct AdoptionScratch {
     evidence: Evidence,
     values: Vec<f64>,
+    propensities: Vec<f64>,
+}
+
+impl AdoptionScratch {
+    /// The propensities of all products that the last subject does not buy, by product; of products
+    /// without buyers at the fit there are none.
+    pub(in crate::recommend) fn propensities(&self) -> &[f64] {
+        &self.propensities
+    }
 }
 
 /// Cross-sell: a calibrated propensity, and the ticket if adopted.
@@ -189,8 +198,8 @@ impl AdoptionModel {
         self.score_offers(scene, subject, 0.0, scratch)
     }
 
-    /// The same, with tickets of 0 where fewer than `least_buying` of the neighbours buy the product:
-    /// most of a large catalogue, and nothing of it is offered.
+    /// The same, without products that fewer than `least_buying` of the neighbours buy: most of a large
+    /// catalogue, and nothing of it is offered. [`AdoptionScratch::propensities`] then has all.
     pub(in crate::recommend) fn score_offers(
         &self,
         scene: &Scene<'_>,
@@ -198,45 +207,50 @@ impl AdoptionModel {
         least_buying: f64,
         scratch: &mut AdoptionScratch,
     ) -> Vec<Adoption> {
-        let AdoptionScratch { evidence, values } = scratch;
-        evidence.gather(
-            scene,
-            &self.learnt.lens(&scene.book.recipe.adoption),
-            subject,
-        );
+        let AdoptionScratch {
+            evidence,
+            values,
+            propensities,
+        } = scratch;
+        propensities.clear();
+        let lens = self.learnt.lens(&scene.book.recipe.adoption);
+        let heeded = Heeded {
+            items: signals::heed_items(&self.wanted),
+            residuals: self.ticket.terms.contains(&TicketTerm::Residual),
+        };
+        evidence.gather(scene, &lens, heeded, subject);
         if evidence.neighbours == 0 && subject.cells.is_empty() {
             return Vec::new();
         }
         let mut signals = signals::of_client(evidence);
-        let mut found = Vec::with_capacity(evidence.heard.len());
+        let ever_alone = signals::wants_ever_alone(&self.wanted);
+        let mut found = Vec::new();
         for product in not_bought(subject.cells, evidence.heard.len()) {
-            let past = self.learnt.past.product(product);
+            // A product newer than the fit has no past, and so no buyers in it.
+            let Some((past, of_product)) = self.learnt.product(product) else {
+                continue;
+            };
             if past.population <= 0.0 {
                 continue;
             }
             let heard = &evidence.heard[product.index()];
-            let of_product = self.learnt.of_product(product);
-            let wanted = &self.wanted;
-            signals::of_pair(&mut signals, evidence, heard, &past, &of_product, wanted);
+            match ever_alone {
+                true => signals::of_ever_alone(&mut signals, evidence, heard, past),
+                false => {
+                    let wanted = &self.wanted;
+                    signals::of_pair(&mut signals, evidence, heard, past, of_product, wanted);
+                }
+            }
             self.propensity.values(&signals, values);
             let log_odds = self.propensity.log_odds(values);
+            let propensity = logistic(log_odds);
+            propensities.push(propensity);
             if f64::from(heard.buyers) < least_buying {
-                found.push(Adoption {
-                    product,
-                    propensity: logistic(log_odds),
-                    low_ticket: 0.0,
-                    expected_ticket: 0.0,
-                    high_ticket: 0.0,
-                    expected_money: 0.0,
-                    neighbours: evidence.neighbours,
-                    neighbours_buying: heard.buyers,
-                });
                 continue;
             }
             let ln_median = scene.book.statistics.product(product).ln_median;
-            let mut terms = ticket::values(evidence, heard, &past, ln_median);
+            let mut terms = ticket::values(evidence, heard, past, ln_median);
             terms[TicketTerm::LogOdds as usize] = log_odds;
-            let propensity = logistic(log_odds);
             let expected_ticket = self.ticket.middle(&terms);
             found.push(Adoption {
                 product,
@@ -264,7 +278,9 @@ impl AdoptionModel {
     ) -> Option<AdoptionReceipt> {
         let scored = self.score(scene, subject, scratch);
         let published = *scored.iter().find(|adoption| adoption.product == product)?;
-        let AdoptionScratch { evidence, values } = scratch;
+        let AdoptionScratch {
+            evidence, values, ..
+        } = scratch;
         let past = self.learnt.past.product(product);
         let heard = &evidence.heard[product.index()];
         let mut signals = signals::of_client(evidence);

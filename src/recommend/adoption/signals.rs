@@ -290,6 +290,35 @@ pub(super) fn of_product(product: &ProductPast) -> [f64; OF_PRODUCT.len()] {
 /// Which signals are worth working out.
 pub(super) type Wanted = [bool; SIGNALS];
 
+/// Whether any signal of what products say of products is wanted.
+pub(super) fn heed_items(wanted: &Wanted) -> bool {
+    let of_items = [
+        ItemsRecent,
+        RootItemsRecent,
+        LnItemsRecent,
+        ItemsAmount,
+        LnItemsAmount,
+    ];
+    of_items.iter().any(|signal| wanted[*signal as usize])
+}
+
+/// Whether nothing is wanted of a pair but how many neighbours buy, as by a recipe's prior.
+pub(super) fn wants_ever_alone(wanted: &Wanted) -> bool {
+    let mut named = (0..SIGNALS).filter(|signal| wanted[*signal]);
+    named.all(|signal| signal == RootShareEver as usize)
+}
+
+/// Completes the signals for one product where nothing but that is wanted.
+pub(super) fn of_ever_alone(
+    signals: &mut [f64; SIGNALS],
+    evidence: &Evidence,
+    heard: &Heard,
+    product: &ProductPast,
+) {
+    let ever = evidence.share_ever(heard, product);
+    signals[RootShareEver as usize] = ever.max(0.0).sqrt();
+}
+
 /// Completes the signals for one product: those that are wanted.
 pub(super) fn of_pair(
     signals: &mut [f64; SIGNALS],

@@ -3,7 +3,8 @@
 use super::UpsellModel;
 use super::coverage::ln_total;
 use crate::domain::{ClientNo, ProductNo};
-use crate::neighbours::{Neighbour, Search, Subject};
+use crate::matrix::{Cell, ClientStatistics};
+use crate::neighbours::{Buyer, Search, Subject};
 use crate::recommend::Book;
 use crate::recommend::quantile::{self, Weighted};
 
@@ -55,19 +56,19 @@ pub struct Evidence {
 pub struct Scratch {
     pub(super) search: Search,
     pub(super) strengths: Vec<f32>,
+    /// Sums over the subject's tickets.
+    sums: ClientStatistics,
+    /// Residuals and weights of the neighbours, packed so that they sort as whole numbers.
+    keys: Vec<u128>,
+    neighbours: Vec<Weighted>,
+    pseudo: Vec<Weighted>,
     pub(super) sample: Vec<Weighted>,
-    pub(super) evidence: Vec<Evidence>,
 }
 
 impl Scratch {
     /// The sums of the subject over all clients.
     pub(in crate::recommend) fn search(&mut self) -> &mut Search {
         &mut self.search
-    }
-
-    /// The neighbours behind the last estimate, nearest first.
-    pub fn evidence(&self) -> &[Evidence] {
-        &self.evidence
     }
 }
 
@@ -83,6 +84,8 @@ pub(in crate::recommend) struct Parts {
     pub deviation: f64,
     pub buyers: u32,
     pub effective: f64,
+    /// What each neighbour's weight is raised by where the neighbours are all the buyers there are.
+    pub own_share: f64,
     /// Weight of each of the points of all buyers of the product.
     pub product_weight: f64,
     /// Weight of each of the points of the whole book.
@@ -107,6 +110,7 @@ impl UpsellModel {
         let (rule, k) = (self.distance_rule(), self.choice.neighbours);
         let search = &mut scratch.search;
         search.survey(book.matrix, subject, book.profiles, products, &rule, k);
+        scratch.sums = book.statistics.row(subject.cells);
         scratch.strengths.clear();
         let strengths = self.factors.strengths(book.statistics, subject.cells);
         strengths.pack(&mut scratch.strengths);
@@ -136,7 +140,7 @@ impl UpsellModel {
             q50: ticket[1],
             q80: ticket[2],
             q90: ticket[3],
-            neighbours: scratch.evidence.len() as u32,
+            neighbours: scratch.neighbours.len() as u32,
             effective_neighbours: parts.effective,
             buyers: parts.buyers,
             standing,
@@ -168,36 +172,33 @@ impl UpsellModel {
             return None;
         }
         let buyers = found.buyers;
-        self.gather(book, product, found.nearest, &mut scratch.evidence);
-        let count = scratch.evidence.len() as f64;
-        let mean = scratch.evidence.iter().map(|one| one.weight).sum::<f64>() / count;
+        self.gather(book, product, found.nearest, &mut scratch.keys);
+        let neighbours = &mut scratch.neighbours;
+        neighbours.clear();
+        neighbours.extend(scratch.keys.iter().map(|&key| unpack(key)));
+        let count = neighbours.len() as f64;
+        let mean = neighbours.iter().map(|one| one.weight).sum::<f64>() / count;
         // Where the neighbours are all the buyers there are, these stand for themselves: mixing
         // them in is a weight more for each, and the subject's own ticket stays out.
-        let everyone = scratch.evidence.len() == buyers as usize;
+        let everyone = neighbours.len() == buyers as usize;
         let mixed = self.choice.product_weight * mean;
-        let product_weight = if everyone { 0.0 } else { mixed / POINTS as f64 };
-        if everyone {
-            for one in &mut scratch.evidence {
-                one.weight += mixed / count;
-            }
-        }
-        let book_weight = self.choice.book_weight * mean / POINTS as f64;
+        let (own_share, product_weight) = match everyone {
+            true => (mixed / count, 0.0),
+            false => (0.0, mixed / POINTS as f64),
+        };
         let (mut sum, mut squares) = (0.0, 0.0);
-        scratch.sample.clear();
-        for one in &scratch.evidence {
+        for one in &mut *neighbours {
+            one.weight += own_share;
             sum += one.weight;
             squares += one.weight * one.weight;
-            scratch.sample.push(Weighted {
-                value: one.residual,
-                weight: one.weight,
-            });
         }
+        let book_weight = self.choice.book_weight * mean / POINTS as f64;
         let own = subject
             .cell(product)
             .map(|cell| book.statistics.residual(product, cell.ticket));
         let expected = self.factors.expect(&scratch.strengths, product, own);
         let pseudo = book.recipe.upsell.size_pseudo_tickets;
-        let sums = book.statistics.row(subject.cells);
+        let sums = scratch.sums;
         let size = match own {
             Some(own) => sums.size_without(own, pseudo),
             None => sums.size(pseudo),
@@ -216,15 +217,29 @@ impl UpsellModel {
             } else {
                 0.0
             },
+            own_share,
             product_weight,
             book_weight,
             quantiles: [0.0; LEVELS.len()],
             shifts: self.coverage.shifts(ln_total(subject.cells, Some(product))),
         };
-        let pseudo = self.pseudo_observations(product, &parts);
-        let pseudo = pseudo.map(|(value, weight)| Weighted { value, weight });
-        scratch.sample.extend(pseudo);
-        quantile::sort(&mut scratch.sample);
+        let Scratch {
+            neighbours,
+            pseudo,
+            sample,
+            ..
+        } = scratch;
+        let weigh = |points: &[f32; POINTS], weight: f64| {
+            points.map(|residual| Weighted {
+                value: f64::from(residual),
+                weight,
+            })
+        };
+        let of_product = weigh(self.points_of(product), product_weight);
+        let of_book = weigh(&self.book_points, book_weight);
+        let weighed = |points| if weight_of(points) > 0.0 { points } else { &[] };
+        quantile::merge(weighed(&of_product[..]), weighed(&of_book[..]), pseudo);
+        quantile::merge(neighbours, pseudo, sample);
         parts.quantiles = quantile::quantiles(&scratch.sample, &LEVELS)?;
         Some(parts)
     }
@@ -247,32 +262,62 @@ impl UpsellModel {
         product.chain(weigh(&self.book_points, parts.book_weight))
     }
 
-    /// Weighs the neighbours and measures each against its own level.
-    fn gather(
-        &self,
-        book: &Book<'_>,
-        product: ProductNo,
-        nearest: &[Neighbour],
-        evidence: &mut Vec<Evidence>,
-    ) {
+    /// Weighs the neighbours and measures each against its own level: sorted by residual, then
+    /// weight, so that their sums do not depend on how they were found.
+    fn gather(&self, book: &Book<'_>, product: ProductNo, nearest: &[Buyer], keys: &mut Vec<u128>) {
         let rule = self.distance_rule();
         let known = self.residuals.know(book.matrix, book.statistics, product);
-        evidence.clear();
-        evidence.extend(nearest.iter().map(|neighbour| {
-            let kept = known
-                .then(|| self.residuals.at(neighbour.posting))
-                .flatten();
-            let residual = kept.unwrap_or_else(|| {
-                self.residual_of(book, neighbour.client, product, neighbour.ticket)
-            });
-            Evidence {
-                client: neighbour.client,
-                weight: rule.weight(neighbour.distance),
-                residual: f64::from(residual),
-                ticket: neighbour.ticket,
-                common: neighbour.common,
-            }
+        keys.clear();
+        keys.extend(nearest.iter().map(|buyer| {
+            let residual = self.residual_at(book, product, buyer, known);
+            pack(residual, rule.weight(buyer.distance))
         }));
+        keys.sort_unstable();
+    }
+
+    /// The residual of a buyer's ticket: kept, where what is kept is `known` to be true.
+    fn residual_at(&self, book: &Book<'_>, product: ProductNo, buyer: &Buyer, known: bool) -> f32 {
+        let kept = known.then(|| self.residuals.at(buyer.posting)).flatten();
+        kept.unwrap_or_else(|| {
+            let cell = book.matrix.cell(buyer.client, product);
+            let ticket = cell.map_or(f32::MIN_POSITIVE, |cell| cell.ticket);
+            self.residual_of(book, buyer.client, product, ticket)
+        })
+    }
+
+    /// The neighbours behind the last estimate, whose parts these are, nearest first.
+    ///
+    /// Cost: their tickets.
+    pub(in crate::recommend) fn evidence(
+        &self,
+        book: &Book<'_>,
+        subject: &Subject<'_>,
+        product: ProductNo,
+        parts: &Parts,
+        scratch: &Scratch,
+    ) -> Vec<Evidence> {
+        let rule = self.distance_rule();
+        let known = self.residuals.know(book.matrix, book.statistics, product);
+        let found = scratch.search.buyers(product);
+        let mut nearest = found.map_or(Vec::new(), |found| found.nearest.to_vec());
+        nearest.sort_unstable_by(|a, b| {
+            let by_distance = a.distance.total_cmp(&b.distance);
+            by_distance.then(a.client.cmp(&b.client))
+        });
+        let evidence = |buyer: &Buyer| {
+            let row = book.matrix.row(buyer.client);
+            let both =
+                |cell: &&Cell| cell.product != product && subject.cell(cell.product).is_some();
+            let ticket = row.iter().find(|cell| cell.product == product);
+            Evidence {
+                client: buyer.client,
+                weight: rule.weight(buyer.distance) + parts.own_share,
+                residual: f64::from(self.residual_at(book, product, buyer, known)),
+                ticket: ticket.map_or(0.0, |cell| cell.ticket),
+                common: row.iter().filter(both).count() as u32,
+            }
+        };
+        nearest.iter().map(evidence).collect()
     }
 
     /// How far a client's ticket stands from its level, in deviations, itself left out of both.
@@ -288,4 +333,33 @@ impl UpsellModel {
         let expected = self.factors.expect(strengths, product, Some(own));
         ((own - expected.level) / expected.deviation) as f32
     }
+}
+
+/// A residual and a weight above 0 as a whole number that rises with the residual, then the weight.
+fn pack(residual: f32, weight: f64) -> u128 {
+    debug_assert!(weight > 0.0);
+    let bits = residual.to_bits();
+    let rising = if bits >> 31 == 1 {
+        !bits
+    } else {
+        bits | 1 << 31
+    };
+    u128::from(rising) << 64 | u128::from(weight.to_bits())
+}
+
+fn unpack(key: u128) -> Weighted {
+    let rising = (key >> 64) as u32;
+    let bits = if rising >> 31 == 1 {
+        rising & !(1 << 31)
+    } else {
+        !rising
+    };
+    Weighted {
+        value: f64::from(f32::from_bits(bits)),
+        weight: f64::from_bits(key as u64),
+    }
+}
+
+fn weight_of(points: &[Weighted]) -> f64 {
+    points.first().map_or(0.0, |point| point.weight)
 }

@@ -285,11 +285,14 @@ fn points(sorted: &[f32]) -> [f32; POINTS] {
     if sorted.is_empty() {
         return points;
     }
+    let mut least = f32::NEG_INFINITY;
     for (at, point) in points.iter_mut().enumerate() {
         let place = (at + 1) as f64 / (POINTS + 1) as f64 * (sorted.len() - 1) as f64;
         let (below, share) = (place.floor() as usize, place.fract() as f32);
         let above = sorted[(below + 1).min(sorted.len() - 1)];
-        *point = sorted[below] + (above - sorted[below]) * share;
+        // What rounding takes from one between two must not put it before the last.
+        least = least.max(sorted[below] + (above - sorted[below]) * share);
+        *point = least;
     }
     points
 }

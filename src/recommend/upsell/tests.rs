@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Scratch, TicketEstimate, UpsellModel};
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, Statistics, TicketMatrix};
-use crate::neighbours::{DistanceRule, Neighbour, Profiles, Search, Subject};
+use crate::neighbours::{Buyer, DistanceRule, Profiles, Search, Subject};
 use crate::recommend::{Book, Recipe, recompute, round_minor};
 
 fn cells(dense: &[f32]) -> Arc<[Cell]> {
@@ -141,13 +141,19 @@ const RULE: DistanceRule = DistanceRule {
     attribute_weight: 0.0,
 };
 
-fn nearest(rows: &TicketMatrix, subject: u32, product: u32, k: usize) -> Vec<Neighbour> {
+fn nearest(rows: &TicketMatrix, subject: u32, product: u32, k: usize) -> Vec<Buyer> {
     let profiles = Profiles::default();
     let subject = Subject::existing(rows, &profiles, ClientNo(subject));
     let mut search = Search::default();
     let product = ProductNo(product);
     search.survey(rows, &subject, &profiles, [product], &RULE, k);
-    search.buyers(product).unwrap().nearest.to_vec()
+    let mut nearest = search.buyers(product).unwrap().nearest.to_vec();
+    nearest.sort_by(|a, b| {
+        a.distance
+            .total_cmp(&b.distance)
+            .then(a.client.cmp(&b.client))
+    });
+    nearest
 }
 
 proptest! {
