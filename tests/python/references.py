@@ -3,15 +3,18 @@ item-kNN, EASE, and LightGBM on features of these, fitted on the back-test.
 
     references.py TASK [METHOD ...]      needs numpy, pandas, scipy, lightgbm; prints NDCG@10, recall@10, money@10 of
                                          the list by probability, and pipeline money / ideal
+    references.py TASK --boosted [FILES] LightGBM for every question of the task, with its time and memory; answers for
+                                         the protocol's scorer go to the folder FILES, where it is given
 
-TASK/in is read; TASK/truth is for the score alone. Time and memory: run one METHOD under /usr/bin/time -v.
+TASK/in is read; TASK/truth is for the score alone. Time and memory of one METHOD: run it under /usr/bin/time -v.
 """
 import json, pathlib, sys
 
 import numpy as np, pandas as pd
 
 TASK, MONTH = pathlib.Path(sys.argv[1]), 30.4375
-METHODS = sys.argv[2:] or ["popularity", "user-knn", "item-knn", "ease", "lightgbm"]
+BOOSTED = "--boosted" in sys.argv
+METHODS = [] if BOOSTED else sys.argv[2:] or ["popularity", "user-knn", "item-knn", "ease", "lightgbm"]
 manifest = json.loads((TASK / "manifest.json").read_text())
 
 
@@ -84,7 +87,8 @@ class Seen:
         weight = np.maximum(near.sum(1, keepdims=True), 1e-9)
         rows = lambda values: np.broadcast_to(np.asarray(values, float)[:, None], (C, P))
         columns = lambda values: np.broadcast_to(np.asarray(values, float), (C, P))
-        visits = lambda since: np.array([len(np.unique(day[(who == c) & (day < self.until) & (day >= since)])) for c in range(C)])
+        days = np.unique(np.stack([who, day], 1)[day < self.until], axis=0)
+        visits = lambda since: np.bincount(days[days[:, 1] >= since, 0], minlength=C)
         return np.stack([
             self.popularity(), near @ self.matrix / weight, near @ self.fresh.astype(np.float32) / weight, self.items(), self.ease(),
             columns(self.fresh.mean(0)), columns(np.log(self.usual)), rows(self.matrix.sum(1)), rows(self.fresh.sum(1)),
@@ -130,6 +134,10 @@ def score(name, chance, ticket):
           f"money {got.sum() / new[judged].sum():.4f} pipeline {new.ravel()[first_rows].sum() / best:.4f}", flush=True)
 
 
+if BOOSTED:
+    import boosted
+
+    boosted.answer(globals())
 for method in METHODS:
     if method == "lightgbm":
         score(method, *lightgbm(now))
