@@ -12,7 +12,7 @@ use super::tenant::{REBUILD_SHARE, Tenant, released};
 use super::{Book, EngineError};
 use crate::domain::{ClientNo, Day, Kind, ProductNo, Share};
 use crate::insight::{Keeper, Kept, Known, Tally};
-use crate::pipeline::{Pipeline, Rules};
+use crate::pipeline::{OfferRow, Pipeline, Rules};
 use crate::recommend::Recipe;
 
 /// The offers that keep clients, of a whole portfolio.
@@ -135,14 +135,14 @@ impl Keeping {
     }
 }
 
-type Row = (Arc<[crate::domain::Opportunity]>, bool);
+type Row = (OfferRow, bool);
 
 /// The offers of some clients, and whether each is kept before it is sold more. On all cores.
 fn rows(insighted: &Insighted, today: Day, clients: &[ClientNo]) -> Vec<Row> {
     let row = |client: &ClientNo| {
         let (kept, comes_first) = kept(insighted, &insighted.moment.book, *client, today);
         let offers: Vec<_> = kept.into_iter().map(|one| one.opportunity).collect();
-        (offers.into(), comes_first)
+        (OfferRow::of(offers), comes_first)
     };
     clients.par_iter().map(row).collect()
 }

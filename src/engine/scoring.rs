@@ -20,7 +20,7 @@ use crate::insight::Kept;
 use crate::matrix::Cell;
 use crate::neighbours::{NearestOfAll, Subject};
 use crate::outcome::{self, Correction, HoldOut, Resolved, held_until};
-use crate::pipeline::{Offered, Rules};
+use crate::pipeline::{OfferRow, Offered, Rules};
 use crate::recommend::adoption::Scene;
 use crate::recommend::{
     self, Advisor, Learnt, OutcomesRecipe, Receipt, Recipe, Scratch, SimilarClient,
@@ -94,14 +94,14 @@ pub(super) fn fit(book: &Book, view: &View) -> Result<Model, EngineError> {
     })
 }
 
-/// The offers of some clients, in the order they are named. On all cores; the same whatever their
-/// number.
+/// The offers of some clients that sell, in the order they are named, and why there may be fewer. On all
+/// cores; the same whatever their number.
 pub(super) fn client_offers(
     moment: &Moment,
     model: &Model,
     today: Day,
     clients: &[ClientNo],
-) -> Vec<Advice> {
+) -> Vec<(BTreeSet<Shortfall>, OfferRow)> {
     // Made before the tasks start: one that made it while another waits for it would wait for itself.
     let view = moment.view();
     // Searching all pairs of clients at once is cheaper than searching for many of them one by one.
@@ -113,11 +113,13 @@ pub(super) fn client_offers(
     };
     let advise = |client: &ClientNo| {
         let Some(record) = moment.book.clients().get(client.0) else {
-            return Advice::default();
+            return (BTreeSet::new(), OfferRow::default());
         };
-        SCRATCH.with_borrow_mut(|scratch| {
+        let advice = SCRATCH.with_borrow_mut(|scratch| {
             advise(&moment.book, &scene, model, today, *client, record, scratch)
-        })
+        });
+        // Kept small at once: the whole of all clients' would be twice as much.
+        (advice.shortfalls, OfferRow::of(advice.opportunities))
     };
     clients.par_iter().map(advise).collect()
 }

@@ -18,7 +18,7 @@ use super::view::{SMALL_BOOK_TICKETS, View};
 use super::{Advice, Book, EngineError};
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
 use crate::outcome::{HoldOut, held_until};
-use crate::pipeline::{Order, Pipeline, Place, gain_of};
+use crate::pipeline::{OfferRow, Order, Pipeline, Place};
 use crate::recommend::OutcomesRecipe;
 
 /// Books up to this many tickets are fitted anew when a read meets a write that the model does not
@@ -125,7 +125,7 @@ impl Scored {
         let mut keep = keeping.places().peekable();
         let sells_first = |a: &Place, b: &Place| {
             Order::Priority
-                .compare(selling.at(*a), keeping.at(*b))
+                .compare(&selling.at(*a), &keeping.at(*b))
                 .is_le()
         };
         std::iter::from_fn(move || match (sell.peek(), keep.peek()) {
@@ -149,13 +149,13 @@ impl Scored {
         let waits = self
             .keeping
             .first()
-            .map(|client| gain_of(self.pipeline.of(client)));
+            .map(|client| self.pipeline.gain_minor_of(client));
         let sells = self.pipeline.gain_minor() - waits.sum::<i128>();
         i64::try_from(sells + self.keeping.pipeline.gain_minor()).unwrap_or(i64::MAX)
     }
 
     /// The offer at a place.
-    pub fn at(&self, place: OfferPlace) -> &Opportunity {
+    pub fn at(&self, place: OfferPlace) -> Opportunity {
         match place {
             OfferPlace::Sells(place) => self.pipeline.at(place),
             OfferPlace::Keeps(place) => self.keeping.pipeline.at(place),
@@ -163,7 +163,7 @@ impl Scored {
     }
 
     /// All offers, at [`Self::places`].
-    pub fn offers(&self) -> impl Iterator<Item = &Opportunity> {
+    pub fn offers(&self) -> impl Iterator<Item = Opportunity> {
         self.places().map(|place| self.at(place))
     }
 
@@ -429,24 +429,24 @@ impl Tenant {
         });
         let facts_sequence = moment.book.facts_sequence();
         let mut shortfalls = BTreeSet::new();
-        let mut take = |advice: Advice| -> (Row, Arc<[Opportunity]>) {
-            shortfalls.extend(&advice.shortfalls);
+        let mut take = |(found, offers): (BTreeSet<Shortfall>, OfferRow)| -> (Row, OfferRow) {
+            shortfalls.extend(&found);
             let row = Row {
                 facts_sequence,
-                shortfalls: advice.shortfalls,
+                shortfalls: found,
             };
-            (row, advice.opportunities.into())
+            (row, offers)
         };
         let (pipeline, rows) = match since {
             Some((last, Changed::Clients(changed))) if few(&changed) => {
                 let changed: Vec<_> = changed.into_iter().collect();
-                let advices = client_offers(&moment, &model, today, &changed);
+                let found = client_offers(&moment, &model, today, &changed);
                 let mut rows = last.rows.clone();
                 while rows.len() < clients {
                     rows.push_back(Row::default());
                 }
-                let offers = changed.into_iter().zip(advices).map(|(client, advice)| {
-                    let (row, offers) = take(advice);
+                let offers = changed.into_iter().zip(found).map(|(client, found)| {
+                    let (row, offers) = take(found);
                     rows.set(client.index(), row);
                     (client, offers)
                 });
@@ -456,8 +456,8 @@ impl Tenant {
             }
             _ => {
                 let all: Vec<_> = (0..clients as u32).map(ClientNo).collect();
-                let advices = client_offers(&moment, &model, today, &all);
-                let (rows, offers): (Vector<Row>, Vec<_>) = advices.into_iter().map(take).unzip();
+                let found = client_offers(&moment, &model, today, &all);
+                let (rows, offers): (Vector<Row>, Vec<_>) = found.into_iter().map(take).unzip();
                 (Pipeline::new(offers), rows)
             }
         };
@@ -489,7 +489,7 @@ impl Tenant {
             && scored.today == today()
             && Arc::ptr_eq(&scored.model, model);
         is_true.then(|| Advice {
-            opportunities: scored.pipeline.of(client).to_vec(),
+            opportunities: scored.pipeline.of(client),
             keep: Vec::new(),
             shortfalls: row.shortfalls.clone(),
         })
@@ -507,7 +507,7 @@ impl Tenant {
         let is_true = moment.is_served_by(client, keeping.facts_sequence())
             && keeping.is_of(&*self.insights_there_are()?, today());
         is_true.then(|| {
-            let offers = keeping.pipeline.of(client).to_vec();
+            let offers = keeping.pipeline.of(client);
             (offers, keeping.comes_first(client))
         })
     }

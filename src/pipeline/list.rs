@@ -1,8 +1,10 @@
 //! All opportunities of a portfolio, by client and in order of priority.
 
-use std::sync::Arc;
+use std::cmp::Ordering;
 
-use super::Order;
+use rayon::prelude::*;
+
+use super::OfferRow;
 use super::ordered::Ordered;
 use crate::domain::{ClientNo, Opportunity};
 
@@ -17,34 +19,33 @@ impl Place {
     }
 
     /// Where those of a row stand.
-    fn of_row(client: ClientNo, row: &[Opportunity]) -> impl Iterator<Item = Self> + use<> {
-        (0..row.len() as u32).map(move |at| Self(client.0, at))
+    fn of_row(client: ClientNo, len: usize) -> impl Iterator<Item = Self> + use<> {
+        (0..len as u32).map(move |at| Self(client.0, at))
     }
 }
 
 /// The opportunities of a portfolio. A copy is cheap and shares the rows.
 ///
-/// Invariants: `order` names every opportunity of `rows` once, in [`Order::Priority`]; `gain_minor` is the sum
-/// of their gains.
+/// Invariants: `order` names every opportunity of `rows` once, in [`Order::Priority`](super::Order);
+/// `gain_minor` is the sum of their gains.
 #[derive(Debug, Clone, Default)]
 pub struct Pipeline {
-    rows: Vec<Arc<[Opportunity]>>,
+    rows: Vec<OfferRow>,
     order: Ordered,
     gain_minor: i128,
 }
 
 impl Pipeline {
     /// A pipeline of these rows, in client order. Cost: a sort of all opportunities.
-    pub fn new(rows: Vec<Arc<[Opportunity]>>) -> Self {
+    pub fn new(rows: Vec<OfferRow>) -> Self {
         let mut order: Vec<Place> = Vec::with_capacity(rows.iter().map(|row| row.len()).sum());
         for (client, row) in (0..).map(ClientNo).zip(&rows) {
-            order.extend(Place::of_row(client, row));
+            order.extend(Place::of_row(client, row.len()));
         }
-        let at = |place: &Place| &rows[place.0 as usize][place.1 as usize];
-        order.sort_by(|a, b| Order::Priority.compare(at(a), at(b)));
+        order.par_sort_unstable_by(|a, b| compare(&rows, a, b));
         Self {
             order: Ordered::of(&order),
-            gain_minor: rows.iter().map(|row| gain_of(row)).sum(),
+            gain_minor: rows.iter().map(OfferRow::gain_minor).sum(),
             rows,
         }
     }
@@ -53,32 +54,28 @@ impl Pipeline {
     /// old and each new opportunity of theirs, a copy of the pieces of the order that these stand in, and one of the
     /// list of rows.
     #[must_use]
-    pub fn with_rows(
-        &self,
-        changed: impl IntoIterator<Item = (ClientNo, Arc<[Opportunity]>)>,
-    ) -> Self {
+    pub fn with_rows(&self, changed: impl IntoIterator<Item = (ClientNo, OfferRow)>) -> Self {
         let mut rows = self.rows.clone();
         let mut replaced = vec![false; rows.len()];
         let mut gain_minor = self.gain_minor;
         let (mut old, mut new): (Vec<Place>, Vec<Place>) = (Vec::new(), Vec::new());
         for (client, row) in changed {
             if rows.len() <= client.index() {
-                rows.resize(client.index() + 1, Arc::from([]));
+                rows.resize(client.index() + 1, OfferRow::default());
                 replaced.resize(rows.len(), false);
             }
             debug_assert!(!replaced[client.index()]);
             old.extend(self.places_of(client));
-            new.extend(Place::of_row(client, &row));
-            gain_minor += gain_of(&row) - gain_of(self.of(client));
+            new.extend(Place::of_row(client, row.len()));
+            gain_minor += row.gain_minor() - self.gain_minor_of(client);
             replaced[client.index()] = true;
             rows[client.index()] = row;
         }
-        let was = |a: &Place, b: &Place| Order::Priority.compare(self.at(*a), self.at(*b));
+        let was = |a: &Place, b: &Place| compare(&self.rows, a, b);
         let order = self
             .order
             .without(&old, was, |place| replaced[place.0 as usize]);
-        let at = |place: &Place| &rows[place.0 as usize][place.1 as usize];
-        let is = |a: &Place, b: &Place| Order::Priority.compare(at(a), at(b));
+        let is = |a: &Place, b: &Place| compare(&rows, a, b);
         new.sort_by(is);
         Self {
             order: order.with(&new, is),
@@ -88,12 +85,15 @@ impl Pipeline {
     }
 
     /// One client's opportunities, by priority.
-    pub fn of(&self, client: ClientNo) -> &[Opportunity] {
-        self.rows.get(client.index()).map_or(&[], |row| row)
+    pub fn of(&self, client: ClientNo) -> Vec<Opportunity> {
+        let places = 0..self.rows.get(client.index()).map_or(0, OfferRow::len);
+        places
+            .map(|at| self.rows[client.index()].at(client, at))
+            .collect()
     }
 
     /// All opportunities, best first.
-    pub fn iter(&self) -> impl Iterator<Item = &Opportunity> {
+    pub fn iter(&self) -> impl Iterator<Item = Opportunity> {
         self.places().map(|place| self.at(place))
     }
 
@@ -107,14 +107,23 @@ impl Pipeline {
         self.gain_minor
     }
 
+    /// The sum of one client's gains.
+    pub fn gain_minor_of(&self, client: ClientNo) -> i128 {
+        let row = self.rows.get(client.index());
+        row.map_or(0, OfferRow::gain_minor)
+    }
+
     /// Where one client's stand, best first.
     pub fn places_of(&self, client: ClientNo) -> impl Iterator<Item = Place> + use<> {
-        Place::of_row(client, self.of(client))
+        Place::of_row(
+            client,
+            self.rows.get(client.index()).map_or(0, OfferRow::len),
+        )
     }
 
     /// The opportunity at a place of this pipeline.
-    pub fn at(&self, place: Place) -> &Opportunity {
-        &self.rows[place.0 as usize][place.1 as usize]
+    pub fn at(&self, place: Place) -> Opportunity {
+        self.rows[place.0 as usize].at(ClientNo(place.0), place.1 as usize)
     }
 
     /// How many there are.
@@ -128,18 +137,25 @@ impl Pipeline {
     }
 }
 
-/// The sum of a row's gains.
-pub fn gain_of(row: &[Opportunity]) -> i128 {
-    row.iter().map(|offer| i128::from(offer.gain_minor)).sum()
+/// [`Order::Priority`](super::Order) of two places.
+fn compare(rows: &[OfferRow], a: &Place, b: &Place) -> Ordering {
+    let rank = |place: &Place| rows[place.0 as usize].rank(place.1 as usize);
+    let ((first, product, kind), (second, other_product, other_kind)) = (rank(a), rank(b));
+    second
+        .total_cmp(&first)
+        .then(a.0.cmp(&b.0))
+        .then(product.cmp(&other_product))
+        .then(kind.cmp(&other_kind))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::{Kind, ProductNo};
+    use crate::pipeline::Order;
     use proptest::prelude::*;
 
-    fn row(client: u32, priorities: &[u8]) -> Arc<[Opportunity]> {
+    fn row(client: u32, priorities: &[u8]) -> OfferRow {
         let offer = |(product, &priority): (usize, &u8)| Opportunity {
             client: ClientNo(client),
             product: ProductNo(product as u32),
@@ -158,7 +174,7 @@ mod tests {
         };
         let mut row: Vec<Opportunity> = priorities.iter().enumerate().map(offer).collect();
         row.sort_by(|a, b| Order::Priority.compare(a, b));
-        row.into()
+        OfferRow::of(row)
     }
 
     proptest! {
@@ -170,7 +186,7 @@ mod tests {
                 0..5,
             ),
         ) {
-            let mut rows: Vec<Arc<[Opportunity]>> =
+            let mut rows: Vec<OfferRow> =
                 (0..).zip(&rows).map(|(client, priorities)| row(client, priorities)).collect();
             let mut pipeline = Pipeline::new(rows.clone());
             for changed in changes {
@@ -180,7 +196,7 @@ mod tests {
                     .collect();
                 for (client, row) in &changed {
                     if rows.len() <= client.index() {
-                        rows.resize(client.index() + 1, Arc::from([]));
+                        rows.resize(client.index() + 1, OfferRow::default());
                     }
                     rows[client.index()] = row.clone();
                 }
@@ -192,8 +208,39 @@ mod tests {
                 prop_assert_eq!(pipeline.gain_minor(), anew.gain_minor());
                 let clients = (0..rows.len() as u32).map(ClientNo);
                 let mut of_each: Vec<Place> = clients.flat_map(|client| pipeline.places_of(client)).collect();
-                of_each.sort_by(|a, b| Order::Priority.compare(pipeline.at(*a), pipeline.at(*b)));
+                of_each.sort_by(|a, b| Order::Priority.compare(&pipeline.at(*a), &pipeline.at(*b)));
                 prop_assert!(pipeline.places().eq(of_each));
+            }
+        }
+    }
+
+    #[test]
+    fn after_ten_thousand_random_writes_a_pipeline_is_the_one_made_anew() {
+        let mut state = 7_u64;
+        let mut draw = |end: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) % end
+        };
+        let mut priorities = |client: u64| -> OfferRow {
+            let all: Vec<u8> = (0..draw(12)).map(|_| draw(40) as u8).collect();
+            row(client as u32, &all)
+        };
+        let mut rows: Vec<OfferRow> = (0..200).map(&mut priorities).collect();
+        let mut pipeline = Pipeline::new(rows.clone());
+        for write in 0..10_000_u64 {
+            let client = (write * 7_919 + write / 13) % (200 + write / 100);
+            let new = priorities(client);
+            if rows.len() <= client as usize {
+                rows.resize(client as usize + 1, OfferRow::default());
+            }
+            rows[client as usize] = new.clone();
+            pipeline = pipeline.with_rows([(ClientNo(client as u32), new)]);
+            if write % 500 == 499 {
+                let anew = Pipeline::new(rows.clone());
+                assert!(pipeline.places().eq(anew.places()), "after {write} writes");
+                assert!(pipeline.iter().eq(anew.iter()));
             }
         }
     }

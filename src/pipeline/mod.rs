@@ -10,9 +10,11 @@ mod filter;
 mod list;
 mod ordered;
 pub mod plan;
+mod row;
 mod rules;
 
 pub use capacity::{Capacity, MOST_CONSIDERED, OwnerUse, Planned, PlannedRow, StockUse};
 pub use filter::{Filter, Order};
-pub use list::{Pipeline, Place, gain_of};
+pub use list::{Pipeline, Place};
+pub use row::OfferRow;
 pub use rules::{Offered, Rules};

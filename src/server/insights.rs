@@ -426,7 +426,7 @@ fn lapses(insighted: &Insighted, insight: &ClientInsight) -> Vec<v1::Lapse> {
 
 /// What a client's offers would add over a year: each for the part of it after half a horizon.
 fn growth_year_minor(insighted: &Insighted, scored: &Scored, client: ClientNo) -> i64 {
-    let gain = expected_gain(scored.pipeline.of(client));
+    let gain = expected_gain(&scored.pipeline.of(client));
     (gain * periods_gained(insighted)).round() as i64
 }
 

@@ -1,5 +1,6 @@
 //! Opportunities, filters and notices, between the contract and the domain.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use super::client_filter::{MAX_FILTER, client_filter};
@@ -118,9 +119,11 @@ impl Writer<'_> {
 }
 
 /// Sum of the gains.
-pub(super) fn total_gain<'a>(opportunities: impl IntoIterator<Item = &'a Opportunity>) -> i64 {
+pub(super) fn total_gain<O: Borrow<Opportunity>>(
+    opportunities: impl IntoIterator<Item = O>,
+) -> i64 {
     opportunities.into_iter().fold(0_i64, |sum, opportunity| {
-        sum.saturating_add(opportunity.gain_minor)
+        sum.saturating_add(opportunity.borrow().gain_minor)
     })
 }
 

@@ -68,7 +68,8 @@ impl Api {
                         blake3::hash(&filter.encode_to_vec())
                     );
                     let selected = select(&tenant, scored.clone(), &all, &filter, Order::Priority)?;
-                    let found: Vec<_> = selected.rows(0, selected.len()).collect();
+                    let rows: Vec<_> = selected.rows(0, selected.len()).collect();
+                    let found: Vec<_> = rows.iter().collect();
                     let book = &scored.moment.book;
                     let mut form = Form::default();
                     let capacity = named(&mut form, book, &wanted, limits);

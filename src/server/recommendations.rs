@@ -131,7 +131,7 @@ impl RecommendationService for Api {
             let response = v1::ListOpportunitiesResponse {
                 opportunities: selected
                     .rows(given, size)
-                    .map(|row| writer.opportunity(row, false))
+                    .map(|row| writer.opportunity(&row, false))
                     .collect(),
                 next_page_token,
                 total_size: selected.len() as u64,
@@ -181,7 +181,7 @@ impl RecommendationService for Api {
                 true => selected.showings(0, limit),
                 false => Vec::new(),
             };
-            let rows: Vec<Opportunity> = selected.rows(0, limit).cloned().collect();
+            let rows: Vec<Opportunity> = selected.rows(0, limit).collect();
             Ok(((scored, rows), showings))
         };
         let (rows, showings) = self.compute.run(&caller, work).await?;

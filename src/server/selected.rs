@@ -34,7 +34,7 @@ impl Selected {
     }
 
     /// Those of a page of `size` rows after `given` ones.
-    pub(super) fn rows(&self, given: usize, size: usize) -> impl Iterator<Item = &Opportunity> {
+    pub(super) fn rows(&self, given: usize, size: usize) -> impl Iterator<Item = Opportunity> {
         let end = given.saturating_add(size).min(self.len());
         let places = &self.selection.found[given.min(end)..end];
         places.iter().map(|place| self.scored.at(*place))
@@ -103,7 +103,7 @@ fn find(
     let mut held_out = Vec::new();
     let hold_out = scored.hold_out();
     if hold_out.is_any() {
-        let holds = |row: &Opportunity| {
+        let holds = |row: Opportunity| {
             let client = book.clients().get(row.client.0);
             client.is_some_and(|client| hold_out.holds(&client.id))
         };
@@ -154,7 +154,7 @@ fn admitted(
     }
     let admits = |place: &OfferPlace| {
         let row = scored.at(*place);
-        products[row.product.index()] && filter.admits(row)
+        products[row.product.index()] && filter.admits(&row)
     };
     let few = clients.iter().filter(|admitted| **admitted).count() * FEW_OF <= clients.len();
     let mut found: Vec<OfferPlace> = match few {
@@ -173,7 +173,7 @@ fn admitted(
         }
     };
     if few || order != Order::Priority {
-        found.sort_by(|a, b| order.compare(scored.at(*a), scored.at(*b)));
+        found.sort_by(|a, b| order.compare(&scored.at(*a), &scored.at(*b)));
     }
     Ok(found)
 }

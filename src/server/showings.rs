@@ -1,5 +1,7 @@
 //! What was shown, logged before it is.
 
+use std::borrow::Borrow;
+
 use tonic::Status;
 
 use super::Api;
@@ -26,13 +28,14 @@ impl Api {
 }
 
 /// Opportunities as they are logged: shown today, or held out.
-pub(super) fn showings<'a>(
+pub(super) fn showings<O: Borrow<Opportunity>>(
     book: &Book,
     correction: Correction,
-    rows: impl Iterator<Item = (&'a Opportunity, bool)>,
+    rows: impl Iterator<Item = (O, bool)>,
 ) -> Vec<(OfferId, Showing)> {
     let day = today();
-    let showing = |(row, held_out): (&Opportunity, bool)| {
+    let showing = |(row, held_out): (O, bool)| {
+        let row: &Opportunity = row.borrow();
         let client = book.clients().get(row.client.0)?;
         let product = book.products().get(row.product.0)?;
         let offer = OfferId {
