@@ -683,3 +683,58 @@ async fn an_answer_kept_with_the_pipeline_is_the_one_worked_out_anew() {
     assert_same(&after, &anew);
     server.terminate();
 }
+
+/// Sales as chance has them: returns and corrections by name among them.
+fn random_sales(round: u64, count: u64) -> Vec<v1::Sale> {
+    let one = |at: u64| {
+        let draw = mix(round * 1_000_003 + at);
+        // The book has erased its client 7.
+        let client = format!(
+            "c{}",
+            [(draw >> 8) % 60, 8][usize::from((draw >> 8) % 60 == 7)]
+        );
+        let product = format!("p{}", (draw >> 20) % 10);
+        let date = format!("2026-{:02}-{:02}", draw % 2 + 1, (draw >> 30) % 28 + 1);
+        let amount = ((draw >> 40) % 900_000 + 1) as i64;
+        let returned = (draw >> 36).is_multiple_of(9);
+        let mut sale = sale(
+            client,
+            product,
+            &date,
+            if returned { -amount / 4 } else { amount },
+        );
+        if (draw >> 50).is_multiple_of(3) {
+            sale.sale_id = format!("s{}", (draw >> 52) % 500);
+        }
+        sale
+    };
+    (0..count).map(one).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_ten_thousand_random_sales_answers_are_those_of_a_server_that_was_just_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = data_dir(&folder);
+    let server = Server::start(&dir);
+    let channel = server.channel().await;
+    load(&channel).await;
+    let mut service = TicketServiceClient::new(channel.clone());
+    let mut advice = RecommendationServiceClient::new(channel.clone());
+    for round in 0..100 {
+        let request = sales(random_sales(round, 100), "");
+        service.record_sales(request).await.unwrap();
+        if round % 10 == 0 {
+            // The pipeline of this moment is what the next one is made of.
+            let request = v1::ListOpportunitiesRequest {
+                portfolio_id: BOOK.into(),
+                ..Default::default()
+            };
+            advice.list_opportunities(request).await.unwrap();
+        }
+    }
+    let after = everything(&channel).await;
+    server.terminate();
+    let (server, anew) = ask_a_restarted_server(&dir).await;
+    assert_same(&after, &anew);
+    server.terminate();
+}
