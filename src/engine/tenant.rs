@@ -504,8 +504,9 @@ impl Tenant {
     ) -> Option<(Vec<Opportunity>, bool)> {
         let scored = self.scored.load();
         let keeping = &scored.as_ref()?.keeping;
+        let latest = self.insights_there_are()?;
         let is_true = moment.is_served_by(client, keeping.facts_sequence())
-            && keeping.is_of(&*self.insights_there_are()?, today());
+            && keeping.is_of(&latest, today());
         is_true.then(|| {
             let offers = keeping.pipeline.of(client);
             (offers, keeping.comes_first(client))
