@@ -16,8 +16,8 @@ use crate::domain::{
     Attribute, Client, ClientEventKind, ClientNo, Day, Month, Product, ProductNo, Share, Text,
 };
 use crate::insight::{
-    ChurnModel, Facts, Grouping, Insights, Lapse, LapseModel, Member, Segment, SegmentNo,
-    Segmentation, Signal, Tally, Trends,
+    Buyers, ChurnModel, Facts, Grouping, Insights, Lapse, LapseModel, Member, Segment, SegmentNo,
+    Segmentation, ShareModel, Signal, Tally, Trends,
 };
 use crate::recommend::Recipe;
 
@@ -43,6 +43,8 @@ pub struct Past {
     pub lapse: LapseModel,
     /// Whether all buyers of each product go on with it.
     pub trends: Trends,
+    /// How much of it they buy.
+    pub share: ShareModel,
     /// Segments; `None` until the renewal of a large book has learnt them.
     pub segments: Option<Segmentation>,
 }
@@ -51,6 +53,7 @@ impl Past {
     /// Learns from a book; segments only where they are asked for. Cost: see [`ChurnModel::learn`] and
     /// [`Segmentation::learn`].
     fn learn(book: &Book, last_sale: Option<Day>, recipe: &Recipe, segments: bool) -> Self {
+        let segments = segments.then(|| segmentation(book, recipe));
         let (churn, lapse, trends) = stops(book, last_sale, recipe);
         Self {
             sequence: book.sequence(),
@@ -58,15 +61,20 @@ impl Past {
             churn,
             lapse,
             trends,
-            segments: segments.then(|| segmentation(book, recipe)),
+            share: shares(book, segments.as_ref(), last_sale, recipe),
+            segments,
         }
     }
 
     /// The segment of a client.
-    fn segment(&self, book: &Book, client: ClientNo) -> Option<SegmentNo> {
-        let record = book.clients().get(client.0)?;
-        self.segments.as_ref()?.of(member(book, client, record))
+    pub(super) fn segment(&self, book: &Book, client: ClientNo) -> Option<SegmentNo> {
+        segment(book, self.segments.as_ref()?, client)
     }
+}
+
+fn segment(book: &Book, segments: &Segmentation, client: ClientNo) -> Option<SegmentNo> {
+    let record = book.clients().get(client.0)?;
+    segments.of(member(book, client, record))
 }
 
 fn member<'a>(book: &'a Book, client: ClientNo, record: &'a Client) -> Member<'a> {
@@ -127,6 +135,31 @@ fn stops(book: &Book, last_sale: Option<Day>, recipe: &Recipe) -> (ChurnModel, L
     let products = book.products().numbers();
     let trends = Trends::of(clients, products, buckets, span.1.month(), recipe);
     (churn, lapse, trends)
+}
+
+/// What a book's past says of shares of clients that are lost.
+fn shares(
+    book: &Book,
+    segments: Option<&Segmentation>,
+    last_sale: Option<Day>,
+    recipe: &Recipe,
+) -> ShareModel {
+    let Some(((first, _), last_sale)) = book.months().zip(last_sale) else {
+        return ShareModel::prior(recipe);
+    };
+    let clients = book.clients().numbers();
+    let of = |client: u32| segment(book, segments?, ClientNo(client));
+    let all = (0..clients as u32).into_par_iter();
+    let segment_of: Vec<Option<SegmentNo>> = all.map(of).collect();
+    let buckets = |client: usize| book.buckets(ClientNo(client as u32));
+    let buyers = Buyers {
+        clients,
+        products: book.products().numbers(),
+        segments: segments.map_or(0, |segments| segments.segments().len()),
+        buckets: &buckets,
+        segment: &|client: usize| segment_of[client],
+    };
+    ShareModel::learn(&buyers, (first, last_sale), recipe)
 }
 
 /// Every client of a portfolio in its place, and what that was made of.
@@ -422,6 +455,7 @@ impl Tenant {
     }
 }
 
-fn is_small(book: &Book) -> bool {
+/// Whether what the whole book teaches is learnt anew with every write.
+pub(super) fn is_small(book: &Book) -> bool {
     book.matrix().tickets() <= FRESH_MODEL_TICKETS
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::changed::Changed;
-use super::insights::{Insighted, Past, facts};
+use super::insights::{Insighted, Past, facts, is_small};
 use super::scoring::Eligible;
 use super::tenant::{REBUILD_SHARE, Tenant, released};
 use super::{Book, EngineError};
@@ -29,9 +29,10 @@ pub struct Keeping {
 /// What offers that keep clients were made of. Not the insights themselves: a list that pages are read from
 /// would hold those of its moment.
 #[derive(Debug, Clone)]
-struct MadeOf {
+pub(super) struct MadeOf {
     past: Arc<Past>,
     as_of: Day,
+    usual_gap_days: f64,
     recipe: Arc<Recipe>,
     sequence: u64,
     facts_sequence: u64,
@@ -43,6 +44,7 @@ impl MadeOf {
         Self {
             past: insighted.past.clone(),
             as_of: insighted.insights.as_of,
+            usual_gap_days: insighted.insights.usual_gap_days,
             recipe: insighted.recipe.clone(),
             sequence: book.sequence(),
             facts_sequence: book.facts_sequence(),
@@ -139,8 +141,9 @@ type Row = (OfferRow, bool);
 
 /// The offers of some clients, and whether each is kept before it is sold more. On all cores.
 fn rows(insighted: &Insighted, today: Day, clients: &[ClientNo]) -> Vec<Row> {
+    let made_of = MadeOf::these(insighted);
     let row = |client: &ClientNo| {
-        let (kept, comes_first) = kept(insighted, &insighted.moment.book, *client, today);
+        let (kept, comes_first) = kept(&made_of, &insighted.moment.book, *client, today);
         let offers: Vec<_> = kept.into_iter().map(|one| one.opportunity).collect();
         (OfferRow::of(offers), comes_first)
     };
@@ -150,26 +153,28 @@ fn rows(insighted: &Insighted, today: Day, clients: &[ClientNo]) -> Vec<Row> {
 /// What keeps one client, that the rules let through, and whether that comes before selling it more.
 /// Cost: its buckets.
 pub(super) fn kept(
-    insighted: &Insighted,
+    made_of: &MadeOf,
     book: &Book,
     client: ClientNo,
     today: Day,
 ) -> (Vec<Kept>, bool) {
     let nothing = (Vec::new(), false);
-    let recipe = &insighted.recipe;
+    let recipe = &made_of.recipe;
     let Some(record) = book.clients().get(client.0) else {
         return nothing;
     };
-    let Some(facts) = facts(book, client, &mut Tally::default(), &|_| 0.0) else {
+    let Some(mut facts) = facts(book, client, &mut Tally::default(), &|_| 0.0) else {
         return nothing;
     };
+    facts.segment = made_of.past.segment(book, client);
     let months = book.months();
-    let as_of = insighted.insights.as_of;
+    let as_of = made_of.as_of;
     let keeper = Keeper {
-        churn: &insighted.past.churn,
-        lapse: &insighted.past.lapse,
-        trends: &insighted.past.trends,
-        usual_gap_days: insighted.insights.usual_gap_days,
+        churn: &made_of.past.churn,
+        lapse: &made_of.past.lapse,
+        trends: &made_of.past.trends,
+        share: &made_of.past.share,
+        usual_gap_days: made_of.usual_gap_days,
         as_of,
         first: months.map_or(as_of.month(), |(first, _)| first),
         period_months: book.portfolio().period.months() as f64,
@@ -225,15 +230,19 @@ pub(super) fn kept(
 }
 
 impl Tenant {
-    /// What keeps one client, and whether that comes before selling it more: by what the book's past last
-    /// said where the book is large.
+    /// What keeps one client, and whether that comes before selling it more. Where the book is large, by what its
+    /// past said when the pipeline was made, so that an offer of a list is found again.
     pub(super) fn keep(
         &self,
         book: &Book,
         client: ClientNo,
         today: Day,
     ) -> Result<(Vec<Kept>, bool), EngineError> {
-        let insighted = self.insights_for_now()?;
-        Ok(kept(&insighted, book, client, today))
+        let scored = self.latest_scored().filter(|_| !is_small(book));
+        let made_of = match scored {
+            Some(scored) => scored.keeping.made_of.clone(),
+            None => MadeOf::these(&self.insights_for_now()?),
+        };
+        Ok(kept(&made_of, book, client, today))
     }
 }

@@ -92,12 +92,8 @@ fn run(queue: &Receiver<Weak<Tenant>>, grading: &Grading) {
 }
 
 fn renew(tenant: &Tenant) {
-    // First, since it takes seconds where the offers take minutes.
-    if let Err(error) = tenant.renew_insights() {
-        tracing::warn!(%error, "insights could not be renewed");
-    }
     let started = Instant::now();
-    // What the past says first: offers that keep clients rest on it.
+    // What the past says first: offers that keep clients rest on it, and it takes seconds where they take minutes.
     if let Err(error) = tenant.renew_insights() {
         tracing::warn!(%error, "insights could not be renewed");
     }

@@ -331,6 +331,11 @@ impl Tenant {
         self.scored.load().is_some()
     }
 
+    /// The offers of all clients as they were worked out last, if they were.
+    pub(super) fn latest_scored(&self) -> Option<Arc<Scored>> {
+        self.scored.load_full()
+    }
+
     /// Brings the offers up to date with the model there is: those of clients that changed, or all
     /// where much did.
     pub(super) fn score(&self) -> Result<Arc<Scored>, EngineError> {

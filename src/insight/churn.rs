@@ -238,13 +238,7 @@ impl ChurnModel {
 /// The months at whose ends clients are looked at, the latest first, and for how many months what
 /// they did then is known. `None` where the past is too short.
 fn cuts(first: Month, last_day: Day, recipe: &Recipe) -> Option<(Vec<Month>, u32)> {
-    let month = last_day.month();
-    let days_left = month.day(31).epoch_days() - last_day.epoch_days();
-    let last = if days_left < LAST_DAYS {
-        month
-    } else {
-        month.plus(-1)
-    };
+    let last = last_whole_month(last_day);
     let known = last.number() - first.number() + 1;
     let asked = (f64::from(recipe.offer.horizon_days) / DAYS_PER_MONTH).round();
     let taught = asked
@@ -258,6 +252,17 @@ fn cuts(first: Month, last_day: Day, recipe: &Recipe) -> Option<(Vec<Month>, u32
         .take_while(|cut| cut.number() - first.number() + 1 >= taught)
         .collect();
     Some((cuts, taught as u32))
+}
+
+/// The last month that is whole in a book whose last sale was on a day.
+pub(super) fn last_whole_month(last_day: Day) -> Month {
+    let month = last_day.month();
+    let days_left = month.day(31).epoch_days() - last_day.epoch_days();
+    if days_left < LAST_DAYS {
+        month
+    } else {
+        month.plus(-1)
+    }
 }
 
 fn means(lessons: &[Lesson], width: usize) -> Vec<f64> {

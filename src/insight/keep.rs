@@ -4,12 +4,16 @@
 //! it keeps the ticket, and the margin. A **lapse** is a product whose next purchase is overdue at a client
 //! that still buys; a **renewal** every product of a client whose contract ends soon; a **win-back** every
 //! product of a client that stopped. What other buyers of the product do counts: where they stop as well,
-//! less is lost here than the client's own past says, and where most of them do it is no lapse at all.
+//! less is lost here than the client's own past says, and where most of them do it is no lapse at all. A product
+//! that a client buys on time is a lapse too where clients like it came to buy much more of it than this one did:
+//! the gap is at risk then, rather than the ticket.
 
 use rayon::prelude::*;
 
 use super::state::state;
-use super::{ChurnModel, Facts, LapseModel, Purchases, Rhythm, State, Tally};
+use super::{
+    ChurnModel, Facts, LapseModel, Purchases, Rhythm, ShareLost, ShareModel, State, Tally,
+};
 use crate::domain::{
     Bucket, ClientNo, DAYS_PER_MONTH, Day, Kind, Month, Opportunity, ProductNo, Slot,
 };
@@ -152,6 +156,9 @@ pub struct KeepReceipt {
     pub kept_share: f64,
     /// When the contract ends, for a renewal.
     pub contract_end: Option<Day>,
+    /// The share that was lost, for a lapse of a product that the client still buys: the ticket is the gap
+    /// then, `going on` is 1, and the risk is that the gap stays.
+    pub share: Option<ShareLost>,
 }
 
 /// An offer that keeps something, with its receipt.
@@ -185,6 +192,8 @@ pub struct Keeper<'a> {
     pub lapse: &'a LapseModel,
     /// What all buyers of each product do.
     pub trends: &'a Trends,
+    /// How much of it they buy.
+    pub share: &'a ShareModel,
     /// Days that clients usually have between purchases.
     pub usual_gap_days: f64,
     /// The day the book is seen from.
@@ -236,7 +245,7 @@ impl Keeper<'_> {
         let lapses = self
             .lapse
             .lapses(known.buckets, self.first, self.as_of, self.recipe);
-        let kept = lapses.into_iter().filter_map(|lapse| {
+        let kept = lapses.iter().filter_map(|lapse| {
             let purchases = lapse.year_purchases.max(1);
             let purchase_minor = lapse.year_minor as f64 / f64::from(purchases);
             let parts = Parts {
@@ -249,7 +258,37 @@ impl Keeper<'_> {
             };
             self.stopped(known, parts, margin)
         });
-        most(kept.collect(), keep.rows)
+        let mut kept: Vec<Kept> = kept.collect();
+        let overdue: Vec<ProductNo> = lapses.iter().map(|lapse| lapse.product).collect();
+        let products = known.buckets.chunk_by(|a, b| a.product == b.product);
+        let bought = products.filter(|buckets| !overdue.contains(&buckets[0].product));
+        kept.extend(bought.filter_map(|buckets| self.share_lost(known, buckets, margin)));
+        most(kept, keep.rows)
+    }
+
+    /// An offer of a product that the client buys on time, and much less than its like.
+    fn share_lost(
+        &self,
+        known: &Known<'_>,
+        buckets: &[Bucket],
+        margin: &dyn Fn(ProductNo) -> f64,
+    ) -> Option<Kept> {
+        let keep = &self.recipe.keep;
+        let product = buckets.first()?.product;
+        let lost = self.share.lost(buckets, known.facts.segment, keep)?;
+        let receipt = KeepReceipt {
+            ticket_minor: lost.minor() / f64::from(lost.months) * self.period_months,
+            purchase_minor: 0.0,
+            gap_days: 0.0,
+            last_day: None,
+            others: self.trends.others(product, buckets),
+            going_on: 1.0,
+            risk: self.share.stays(),
+            kept_share: keep.lapse_kept,
+            contract_end: None,
+            share: Some(lost),
+        };
+        self.kept(known.client, Kind::Lapse, product, receipt, margin)
     }
 
     fn win_backs(
@@ -309,6 +348,7 @@ impl Keeper<'_> {
                 risk,
                 kept_share: keep.renewed,
                 contract_end: known.facts.contract_end,
+                share: None,
             };
             self.kept(known.client, Kind::Renewal, *product, receipt, margin)
         };
@@ -344,6 +384,7 @@ impl Keeper<'_> {
             risk: parts.risk,
             kept_share: parts.kept_share,
             contract_end: None,
+            share: None,
         };
         self.kept(known.client, parts.kind, parts.product, receipt, margin)
     }
@@ -365,19 +406,23 @@ impl Keeper<'_> {
             return None;
         }
         let probability = receipt.risk * receipt.kept_share;
+        let now = |lost: ShareLost| {
+            (lost.now_minor as f64 / f64::from(lost.months) * self.period_months).round() as i64
+        };
         let current = match kind {
             Kind::Renewal => receipt.ticket_minor.round() as i64,
-            _ => 0,
+            _ => receipt.share.map_or(0, now),
         };
+        let ticket = at_risk + receipt.share.map_or(0, now);
         let opportunity = Opportunity {
             client,
             product,
             kind,
             current_ticket_minor: current,
-            low_ticket_minor: at_risk,
-            expected_ticket_minor: at_risk,
-            high_ticket_minor: at_risk,
-            potential_ticket_minor: at_risk,
+            low_ticket_minor: ticket,
+            expected_ticket_minor: ticket,
+            high_ticket_minor: ticket,
+            potential_ticket_minor: ticket,
             gain_minor: at_risk,
             probability,
             score: 100.0 * receipt.risk,
@@ -495,6 +540,7 @@ mod tests {
             churn: &churn,
             lapse: &lapse,
             trends: &trends,
+            share: &ShareModel::prior(&recipe),
             usual_gap_days: 30.0,
             as_of,
             first,

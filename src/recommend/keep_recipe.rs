@@ -19,6 +19,14 @@ pub struct KeepRecipe {
     pub won_back: f64,
     /// Days since its last purchase after which a client is no longer won back.
     pub win_back_days: i32,
+    /// Sales of a product in the horizon before the last from which on a client's share of it is judged.
+    pub share_purchases: u32,
+    /// The least share lost, of what clients like it would spend.
+    pub least_share_lost: f64,
+    /// The part of a lost share that stays lost, before the book says otherwise.
+    pub share_stays: f64,
+    /// As so many lost shares of the book's own past.
+    pub share_stays_pseudo: f64,
     /// At most this many offers of each kind a client.
     pub rows: usize,
     /// From this chance to stop on a client is kept before it is sold more.
@@ -35,6 +43,10 @@ impl KeepRecipe {
             renewed: parameters.value("keep.renewed")?,
             won_back: parameters.value("keep.won_back")?,
             win_back_days: parameters.count("keep.win_back_days")? as i32,
+            share_purchases: parameters.count("keep.share_purchases")? as u32,
+            least_share_lost: parameters.value("keep.least_share_lost")?,
+            share_stays: parameters.value("keep.share_stays")?,
+            share_stays_pseudo: parameters.value("keep.share_stays_pseudo")?,
             rows: parameters.count("keep.rows")?,
             first_from: parameters.value("keep.first_from")?,
         })

@@ -33,6 +33,12 @@ pub fn reason(
     };
     let risk = opportunity.score;
     match (language, opportunity.kind) {
+        (Language::English, Kind::Lapse) if opportunity.current_ticket_minor > 0 => format!(
+            "It loses a share of {product}: had it gone on like clients that buy alike, it would spend {expected} {per}; it spends {current}."
+        ),
+        (Language::Portuguese, Kind::Lapse) if opportunity.current_ticket_minor > 0 => format!(
+            "Perde participação em {product}: se seguisse os clientes parecidos, gastaria {expected} {per}; gasta {current}."
+        ),
         (Language::English, Kind::Lapse) => format!(
             "Its next purchase of {product} is overdue: {expected} {per} is at risk, and {buying} of {neighbours} other buyers go on with it."
         ),

@@ -2,7 +2,7 @@
 
 use crate::domain::{Day, QuantileReceipt, Share};
 use crate::engine::Book;
-use crate::insight::Kept;
+use crate::insight::{Kept, ShareLost};
 use crate::outcome::Correction;
 use crate::recommend::adoption::{AdoptionReceipt, ReceiptTerm};
 use crate::recommend::{
@@ -71,7 +71,18 @@ pub(super) fn kept_to_wire(kept: &Kept, book: &Book, recipe: &Recipe) -> v1::Rec
             rounding: Some(v1::Rounding {
                 digits: recipe.offer.significant_digits,
             }),
+            share: receipt.share.map(share_to_wire),
         }),
+    }
+}
+
+fn share_to_wire(lost: ShareLost) -> v1::ShareReceipt {
+    v1::ShareReceipt {
+        before_minor: lost.before_minor,
+        now_minor: lost.now_minor,
+        months: lost.months,
+        expected_part: lost.expected_part,
+        like_buyers: lost.like_buyers,
     }
 }
 

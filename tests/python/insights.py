@@ -1,9 +1,11 @@
 """Where clients stand and what they are worth: every figure worked out again from the book's own files.
 
-    insights.py BINARY FOLDER      FOLDER holds clients.csv, products.csv, sales.csv (plain or .gz)
+    insights.py BINARY FOLDER      FOLDER holds clients.csv, products.csv, sales.csv (plain or .gz); needs numpy
 """
 import collections, csv, datetime, gzip, json, math, pathlib, socket, statistics, subprocess, sys, tempfile
 from decimal import ROUND_HALF_UP, Decimal
+
+import numpy
 
 BINARY, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
 BOOK = "book"
@@ -127,18 +129,6 @@ def usual_of(stood):
     return statistics.median(gaps) if gaps else 30.4375
 
 
-def solve(matrix, vector):
-    size, rows = len(vector), [list(row) + [value] for row, value in zip(matrix, vector)]
-    for at in range(size):
-        pivot = max(range(at, size), key=lambda row: abs(rows[row][at]))
-        rows[at], rows[pivot] = rows[pivot], rows[at]
-        for other in range(size):
-            if other != at:
-                factor = rows[other][at] / rows[at][at]
-                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[at])]
-    return [rows[at][size] / rows[at][at] for at in range(size)]
-
-
 def learn(buyers, of_product=False):
     """Log odds that a buyer stops, as a function of its signals; None where the past is too short."""
     last = last_month if (month_end(last_month) - as_of).days < 5 else last_month - 1
@@ -156,18 +146,16 @@ def learn(buyers, of_product=False):
             ys.append(not any(bucket[0] > 0 and cut < key[2] <= cut + taught for key, bucket in lines))
     if min(sum(ys), len(ys) - sum(ys)) < 20:
         return None
-    width = len(xs[0])
-    means = [statistics.fmean(x[at] for x in xs) for at in range(width)]
-    spreads = [statistics.pstdev([x[at] for x in xs]) or 1 for at in range(width)]
-    zs = [[1] + [(x[at] - means[at]) / spreads[at] for at in range(width)] for x in xs]
-    line = [0.0] * (width + 1)
+    xs, ys = numpy.array(xs), numpy.array(ys, float)
+    means, spreads = xs.mean(0), xs.std(0)
+    spreads[spreads == 0] = 1
+    zs = numpy.hstack([numpy.ones((len(xs), 1)), (xs - means) / spreads])
+    line, ridge = numpy.zeros(zs.shape[1]), numpy.diag([0.0] + [3.0] * xs.shape[1])
     for _ in range(30):
-        told = [1 / (1 + math.exp(-sum(a * b for a, b in zip(line, z)))) for z in zs]
-        gradient = [sum((y - p) * z[at] for z, y, p in zip(zs, ys, told)) - (3 * line[at] if at else 0) for at in range(width + 1)]
-        hessian = [[sum(p * (1 - p) * z[a] * z[b] for z, p in zip(zs, told)) + (3 if a == b and a else 0) for b in range(width + 1)] for a in range(width + 1)]
-        line = [a + b for a, b in zip(line, solve(hessian, gradient))]
+        told = 1 / (1 + numpy.exp(-zs @ line))
+        line += numpy.linalg.solve(zs.T @ (zs * (told * (1 - told))[:, None]) + ridge, zs.T @ (ys - told) - ridge @ line)
     longer = math.log(90 / (taught * 30.4375))
-    return lambda x: line[0] + sum(line[at + 1] * (x[at] - means[at]) / spreads[at] for at in range(width)) - longer
+    return lambda x: float(line[0] + (line[1:] * (numpy.array(x) - means) / spreads).sum()) - longer
 
 
 def probability(log_odds, stood, usual, of_product=False):
@@ -184,9 +172,11 @@ for client, one in expected.items():
 by_pair = collections.defaultdict(list)
 for (client, product, month), bucket in sorted(buckets.items()):
     by_pair[client, product].append(((client, product, month), bucket))
-learns_from_all = len(by_pair) <= 100_000
-lapse_line = learn(list(by_pair.values()), of_product=True) if learns_from_all else None
-pair_usual = usual_of([one for one in (stand(lines, as_of) for lines in by_pair.values()) if one])
+# Lapses are learnt from at most about 100,000 pairs, those of every so many-th client.
+taught_by = set(ids[:: -(-len(by_pair) // 100_000)])
+taught = [lines for (client, _), lines in by_pair.items() if client in taught_by]
+lapse_line = learn(taught, of_product=True)
+pair_usual = usual_of([one for one in (stand(lines, as_of) for lines in taught) if one])
 overdue = collections.defaultdict(list)
 for (client, product), lines in by_pair.items():
     one = stand(lines, as_of)
@@ -244,12 +234,11 @@ try:
         if one["churn"] is not None:
             assert abs(row["churn_probability"] - one["churn"]) < 1e-6, (row["client_id"], row["churn_probability"], one["churn"])
         assert 0 <= row["expected_year_minor"] <= row["annual_minor"], row
-        if learns_from_all:
-            lapses = [(lapse["product_id"], lapse["last_date"], lapse["idle_days"], lapse["year_revenue_minor"]) for lapse in row["lapses"]]
-            most = sorted(overdue[row["client_id"]], key=lambda lapse: -lapse[3] * lapse[4])[:10]
-            assert sorted(lapses) == sorted(lapse[:4] for lapse in most), (row["client_id"], lapses, most)
-            likely = {lapse["product_id"]: lapse["probability"] for lapse in row["lapses"]}
-            assert all(abs(likely[lapse[0]] - lapse[4]) < 1e-6 for lapse in most), (row["client_id"], likely, most)
+        lapses = [(lapse["product_id"], lapse["last_date"], lapse["idle_days"], lapse["year_revenue_minor"]) for lapse in row["lapses"]]
+        most = sorted(overdue[row["client_id"]], key=lambda lapse: -lapse[3] * lapse[4])[:10]
+        assert sorted(lapses) == sorted(lapse[:4] for lapse in most), (row["client_id"], lapses, most)
+        likely = {lapse["product_id"]: lapse["probability"] for lapse in row["lapses"]}
+        assert all(abs(likely[lapse[0]] - lapse[4]) < 1e-6 for lapse in most), (row["client_id"], likely, most)
     risks = [one["churn"] for one in expected.values() if one["churn"] is not None]
     print(f"ok: chances to stop ({'learnt' if churn_line else 'prior'}) from {min(risks):.3f} to {max(risks):.3f}, mean {statistics.fmean(risks):.3f}; {sum(map(len, overdue.values()))} products overdue")
     print(f"ok: {len(listed)} clients: state, life cycle, tier, rhythm, RFM and sums as worked out from the files")
@@ -365,6 +354,60 @@ try:
         return dict(client_id=client, product_id=product, kind=kind, gain_minor=gain, probability=chance, neighbours=len(others),
                     neighbours_buying=len(others & still[product]), priority=chance * gain * rates[product])
 
+    # Shares lost of products bought on time: each buyer votes with the part of two horizons' spending that is of the last.
+    whole = last_month if (month_end(last_month) - as_of).days < 5 else last_month - 1
+
+    def spent_at(until):
+        spent = collections.defaultdict(lambda: [0, 0, 0])
+        for (client, product, month), bucket in buckets.items():
+            if 0 <= until - month < 6:
+                late = until - month < 3
+                spent[client, product][late] += bucket[0]
+                spent[client, product][2] += 0 if late else bucket[2]
+        return spent
+
+    def votes_of(spent):
+        votes = {cell: max(now, 0) / (early + max(now, 0)) for cell, (early, now, _) in spent.items() if early > 0}
+        sums = collections.defaultdict(lambda: [0, 0])
+        for (client, product), vote in votes.items():
+            for of in (None, product, (segment_of[client], product)):
+                sums[of][0] += vote
+                sums[of][1] += 1
+        return votes, sums
+
+    def expected_part(votes, cell):
+        votes, sums = votes
+        part, like = 0.5, 0
+        for of in (None, cell[1], (segment_of[cell[0]], cell[1])):
+            own = [votes[cell]] if cell in votes else []
+            total, like = sums[of][0] - sum(own), sums[of][1] - len(own)
+            if isinstance(of, tuple) and not of[0]:  # in no segment, so like nobody
+                total, like = 0, 0
+            part = (total + 5 * part) / (like + 5)
+        return min(0.8, max(0.2, part)), like
+
+    def lost_at(spent, votes):
+        for cell, (early, now, sold) in spent.items():
+            if sold >= 4 and early > 0 and now > 0:
+                part, like = expected_part(votes, cell)
+                due = early * part / (1 - part)
+                if due - now >= 0.5 * due:
+                    yield cell, due, due - now, now
+
+    now_spent, then_spent = spent_at(whole), spent_at(whole - 3)
+    now_votes = votes_of(now_spent)
+    left = []
+    if whole - 8 >= first_month:
+        for cell, due, gap, _ in lost_at(then_spent, votes_of(then_spent)):
+            part, _ = expected_part(now_votes, cell)
+            growth = part / (1 - part)
+            left.append(min(1, max(0, (due * growth - now_spent[cell][1]) / (gap * growth))))
+    stays = (sum(left) + 20 * 0.5) / (len(left) + 20)
+    lost = collections.defaultdict(list)
+    if whole - 5 >= first_month:
+        for (client, product), _, gap, now in lost_at(now_spent, now_votes):
+            lost[client].append((product, gap / 3, now / 3))
+
     want = []
     for client, one in expected.items():
         if not one["last"]:
@@ -376,6 +419,11 @@ try:
                 bought = purchases([line for line in lines if last_month - line[0][2] < 12])[0]
                 gap = rhythm(stand(lines, as_of), pair_usual, as_of)[0]
                 rows_of.append(kept(client, product, "lapse", spent, bought, gap, risk, 0.25))
+            for product, gap, now in lost[client]:
+                if product not in {late[0] for late in overdue[client]}:
+                    others, chance, gain = before[product] - {client}, stays * 0.25, rounded(gap)
+                    rows_of.append(dict(client_id=client, product_id=product, kind="lapse", gain_minor=gain, probability=chance, neighbours=len(others),
+                                        neighbours_buying=len(others & still[product]), priority=chance * gain * rates[product]))
         elif (as_of - one["last"]).days <= 730:
             for product in {key[1] for key, _ in of_client[client]}:
                 lines = by_pair[client, product]
@@ -388,17 +436,16 @@ try:
         want += rows_of
         sells = [row for row in pipeline if row["client_id"] == client and row["kind"] in ("upsell", "cross_sell")]
         assert not (rows_of and one["churn"] >= 0.8 and sells), ("kept before it is sold more", client)
-    if learns_from_all:
-        have = {(row["client_id"], row["product_id"], row["kind"]): row for row in pipeline if row["kind"] not in ("upsell", "cross_sell")}
-        assert have.keys() == {(row["client_id"], row["product_id"], row["kind"]) for row in want}, (len(have), len(want))
-        for row in want:
-            shown = have[row["client_id"], row["product_id"], row["kind"]]
-            assert abs(shown["gain_minor"] - row["gain_minor"]) <= 10 ** max(0, len(str(row["gain_minor"])) - 3), (shown, row)
-            assert abs(shown["probability"] - row["probability"]) < 1e-6, (shown, row)
-            assert (shown["neighbours"], shown["neighbours_buying"]) == (row["neighbours"], row["neighbours_buying"]), (shown, row)
-        by_kind = {kind: [row for row in want if row["kind"] == kind] for kind in ("lapse", "win_back")}
-        told = ", ".join(f"{len(some)} {kind}s of {sum(row['gain_minor'] for row in some) / 100:,.2f} a month" for kind, some in by_kind.items())
-        print(f"ok: {told}, with their chances and what other buyers do")
+    have = {(row["client_id"], row["product_id"], row["kind"]): row for row in pipeline if row["kind"] not in ("upsell", "cross_sell")}
+    assert have.keys() == {(row["client_id"], row["product_id"], row["kind"]) for row in want}, (len(have), len(want))
+    for row in want:
+        shown = have[row["client_id"], row["product_id"], row["kind"]]
+        assert abs(shown["gain_minor"] - row["gain_minor"]) <= 10 ** max(0, len(str(row["gain_minor"])) - 3), (shown, row)
+        assert abs(shown["probability"] - row["probability"]) < 1e-6, (shown, row)
+        assert (shown["neighbours"], shown["neighbours_buying"]) == (row["neighbours"], row["neighbours_buying"]), (shown, row)
+    by_kind = {kind: [row for row in want if row["kind"] == kind] for kind in ("lapse", "win_back")}
+    told = f"{sum(map(len, lost.values()))} shares lost, of which {stays:.2f} stay ({len(left)} seen); " + ", ".join(f"{len(some)} {kind}s of {sum(row['gain_minor'] for row in some) / 100:,.2f} a month" for kind, some in by_kind.items())
+    print(f"ok: {told}, with their chances and what other buyers do")
 
     # A sale ten days on: the objective of all is measured anew, at the pace of those ten days.
     sale = pathlib.Path(work.name) / "one.csv"

@@ -42,7 +42,7 @@ with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
     port = free.getsockname()[1]
 log = open(f"{work.name}/serve.log", "w")
-server = subprocess.Popen([BINARY, "serve", "--data-dir", f"{work.name}/data", "--listen", f"127.0.0.1:{port}", "--free-floor-mib", "0"], stderr=log)
+server = subprocess.Popen([BINARY, "serve", "--data-dir", f"{work.name}/data", "--listen", f"127.0.0.1:{port}", "--free-floor-mib", "0", "--log", "info,carteira::engine::renewing=debug", "--log-format", "json"], stderr=log)
 try:
     channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_receive_message_length", -1)])
     grpc.channel_ready_future(channel).result(timeout=30)
@@ -71,10 +71,13 @@ try:
         return (o.client_id, o.product_id, o.kind)
 
     # The background fits the model anew once the book is quiet: lists are compared when it is done.
-    before, began = None, time.monotonic()
-    while (whole := pages()) != before or time.monotonic() - began < 20:
-        before = whole
-        time.sleep(8)
+    written = R.ListOpportunities(rec.ListOpportunitiesRequest(portfolio_id=BOOK, page_size=1)).sequence
+    began = time.monotonic()
+    renewed = lambda line: "model and pipeline renewed" in line and f'"sequence":{written},' in line
+    while not any(map(renewed, open(f"{work.name}/serve.log"))):
+        assert time.monotonic() - began < 600, "the model is not fitted anew"
+        time.sleep(0.2)
+    whole = pages()
     assert len({key(o) for o in whole}) == len(whole) > 0
     print(f"{len(clients)} clients, {len(products)} products: {len(whole)} opportunities")
 

@@ -56,6 +56,11 @@ def check_kept(o, receipt):
     keep, p = receipt.keep, receipt.priority
     if keep.expected_gap_days:
         assert abs(keep.ticket_minor - keep.purchase_minor * 30.4375 / keep.expected_gap_days) < 1e-6 * keep.ticket_minor, o
+    if keep.HasField("share"):
+        share = keep.share
+        expected = share.before_minor * share.expected_part / (1 - share.expected_part)
+        assert abs(keep.ticket_minor - (expected - share.now_minor) / share.months) < 1e-6 * keep.ticket_minor, o
+        assert (o.current_ticket_minor, keep.going_on_share) == (math.floor(share.now_minor / share.months + 0.5), 1), o
     at_risk = rounded(keep.ticket_minor * keep.going_on_share, keep.rounding.digits)
     assert at_risk == o.gain_minor == o.potential_ticket_minor == o.expected_ticket_minor, (o, at_risk)
     assert (keep.other_buyers, keep.other_buyers_going_on) == (o.neighbours, o.neighbours_buying), o
