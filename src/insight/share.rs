@@ -343,7 +343,9 @@ fn stays<I: Iterator<Item = Bucket>>(
         let segment = buyers.segment(client);
         let mut votes = Votes::default();
         let mut later = Vec::new();
-        buyers.spent(client, now.span, |product, spent| later.push((product, spent)));
+        buyers.spent(client, now.span, |product, spent| {
+            later.push((product, spent))
+        });
         let mut later = later.into_iter();
         buyers.spent(client, then.span, |product, spent| {
             // The same buckets, so the same products in the same order.
@@ -358,13 +360,14 @@ fn stays<I: Iterator<Item = Bucket>>(
         });
         votes
     };
-    let votes = (0..buyers.clients)
-        .into_par_iter()
-        .map(of_client)
-        .reduce(Votes::default, |mut a, b| {
-            a.join(b);
-            a
-        });
+    let votes =
+        (0..buyers.clients)
+            .into_par_iter()
+            .map(of_client)
+            .reduce(Votes::default, |mut a, b| {
+                a.join(b);
+                a
+            });
     votes.mean(recipe.share_stays, recipe.share_stays_pseudo)
 }
 
@@ -414,15 +417,23 @@ mod tests {
                     true => 20_000,
                     false => 10_000,
                 };
-                (0..12).map(|month| bucket(0, month, amount(month))).collect()
+                (0..12)
+                    .map(|month| bucket(0, month, amount(month)))
+                    .collect()
             })
             .collect();
         let model = learn(&book, 1, 12);
         // Client 0 spends as it did, client 1 as well, and only 0's like spend twice as much.
         let lost = model.lost(&book[0], Some(0), &recipe).unwrap();
-        assert_eq!((lost.before_minor, lost.now_minor, lost.months), (30_000, 30_000, 3));
+        assert_eq!(
+            (lost.before_minor, lost.now_minor, lost.months),
+            (30_000, 30_000, 3)
+        );
         assert_eq!(lost.like_buyers, 99);
-        assert!((1.8..2.1).contains(&(lost.expected_minor() / 30_000.0)), "{lost:?}");
+        assert!(
+            (1.8..2.1).contains(&(lost.expected_minor() / 30_000.0)),
+            "{lost:?}"
+        );
         assert_eq!(model.lost(&book[1], Some(1), &recipe), None);
         assert_eq!(model.lost(&book[2], Some(0), &recipe), None);
         // What nobody lost before stays lost by the recipe's word.
@@ -435,9 +446,12 @@ mod tests {
         let book = |comes_back: bool| -> Vec<Vec<Bucket>> {
             (0..300)
                 .map(|client| {
-                    let low = |month: i32| client % 3 == 0 && month >= 3 && (month < 6 || !comes_back);
+                    let low =
+                        |month: i32| client % 3 == 0 && month >= 3 && (month < 6 || !comes_back);
                     let amount = |month: i32| if low(month) { 3_000 } else { 9_000 };
-                    (0..9).map(|month| bucket(0, month, amount(month))).collect()
+                    (0..9)
+                        .map(|month| bucket(0, month, amount(month)))
+                        .collect()
                 })
                 .collect()
         };

@@ -32,6 +32,7 @@ sales = [
      int((Decimal(row["amount"]) * 100).quantize(Decimal(1), ROUND_HALF_UP)), Decimal(row.get("quantity") or 0))
     for row in rows("sales")
 ]
+sales = [sale for sale in sales if sale[3] or sale[4]]  # an import passes over rows of no money and no goods
 as_of = max(day for _, _, day, _, _ in sales)
 number = lambda day: day.year * 12 + day.month
 buckets = collections.defaultdict(lambda: [0, datetime.date.min, 0, Decimal(0)])

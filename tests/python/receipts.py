@@ -62,7 +62,8 @@ def check_kept(o, receipt):
         assert abs(keep.ticket_minor - (expected - share.now_minor) / share.months) < 1e-6 * keep.ticket_minor, o
         assert (o.current_ticket_minor, keep.going_on_share) == (math.floor(share.now_minor / share.months + 0.5), 1), o
     at_risk = rounded(keep.ticket_minor * keep.going_on_share, keep.rounding.digits)
-    assert at_risk == o.gain_minor == o.potential_ticket_minor == o.expected_ticket_minor, (o, at_risk)
+    spends = o.current_ticket_minor if keep.HasField("share") else 0
+    assert at_risk == o.gain_minor and at_risk + spends == o.potential_ticket_minor == o.expected_ticket_minor, (o, at_risk)
     assert (keep.other_buyers, keep.other_buyers_going_on) == (o.neighbours, o.neighbours_buying), o
     assert abs(keep.risk * keep.kept_share - o.probability) < 1e-12 and abs(100 * keep.risk - o.score) < 1e-9, o
     assert abs(p.probability * p.value_minor * p.margin_rate - p.contact_cost_minor - o.priority_minor) <= 0.5 + 1e-6, o
