@@ -1,5 +1,6 @@
 //! A client: a company that buys, and what it is.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,31 @@ pub enum Attribute {
     Text(Text),
     /// A finite quantity: near or far.
     Number(f64),
+}
+
+impl Attribute {
+    /// The fact as a category: a number as people write it, in powers of ten where that takes hundreds of
+    /// digits. A file whose column happens to hold numbers alone means the same categories as one in which a
+    /// single value is none.
+    pub fn category(&self) -> Option<Cow<'_, Text>> {
+        match self {
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            Self::Number(number) => {
+                let plain = Text::parse(&number.to_string());
+                let short = |_| Text::parse(&format!("{number:e}"));
+                plain.or_else(short).ok().map(Cow::Owned)
+            }
+        }
+    }
+
+    /// The fact as a quantity: a text where it is a finite number.
+    pub fn quantity(&self) -> Option<f64> {
+        let number = match self {
+            Self::Text(text) => text.as_str().trim().parse().ok()?,
+            Self::Number(number) => *number,
+        };
+        number.is_finite().then_some(number)
+    }
 }
 
 /// A company that buys.

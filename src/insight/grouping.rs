@@ -1,7 +1,7 @@
 //! What clients are told apart by in a report: a word of the caller's.
 
 use super::Segment;
-use crate::domain::{Attribute, Client, Text};
+use crate::domain::{Client, Text};
 
 /// Stands for who looks after a client, where no client has an attribute of that name.
 const OWNER: &str = "owner";
@@ -39,19 +39,10 @@ impl Grouping {
         let value = match self {
             Self::Owner => client.owner.clone(),
             Self::Segment => segment?.id.clone(),
-            Self::Attribute(name) => match client.attributes.get(name)? {
-                Attribute::Text(text) => text.clone(),
-                Attribute::Number(number) => written(*number)?,
-            },
+            Self::Attribute(name) => client.attributes.get(name)?.category()?.into_owned(),
         };
         (!value.is_empty()).then_some(value)
     }
-}
-
-/// A number as people write it; in powers of ten where that takes hundreds of digits.
-fn written(number: f64) -> Option<Text> {
-    let plain = Text::parse(&number.to_string());
-    plain.or_else(|_| Text::parse(&format!("{number:e}"))).ok()
 }
 
 #[cfg(test)]
@@ -59,7 +50,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::ClientId;
+    use crate::domain::{Attribute, ClientId};
 
     fn text(raw: &str) -> Text {
         Text::parse(raw).unwrap()

@@ -409,12 +409,12 @@ mod tests {
     #[test]
     fn a_share_is_lost_where_the_like_grow_and_a_client_does_not() {
         let recipe = Recipe::standard().unwrap().keep;
-        // Clients of the first segment double what they buy in the last three months, those of the second do not.
-        let doubles = |client: usize| client % 2 == 0 && client != 0;
+        // Clients of the first segment buy three times as much in the last three months, those of the second do not.
+        let grows = |client: usize| client % 2 == 0 && client != 0;
         let book: Vec<Vec<Bucket>> = (0..200)
             .map(|client| {
-                let amount = |month: i32| match doubles(client) && month >= 9 {
-                    true => 20_000,
+                let amount = |month: i32| match grows(client) && month >= 9 {
+                    true => 30_000,
                     false => 10_000,
                 };
                 (0..12)
@@ -423,7 +423,7 @@ mod tests {
             })
             .collect();
         let model = learn(&book, 1, 12);
-        // Client 0 spends as it did, client 1 as well, and only 0's like spend twice as much.
+        // Client 0 spends as it did, client 1 as well, and only 0's like spend three times as much.
         let lost = model.lost(&book[0], Some(0), &recipe).unwrap();
         assert_eq!(
             (lost.before_minor, lost.now_minor, lost.months),
@@ -431,7 +431,7 @@ mod tests {
         );
         assert_eq!(lost.like_buyers, 99);
         assert!(
-            (1.8..2.1).contains(&(lost.expected_minor() / 30_000.0)),
+            (2.7..3.0).contains(&(lost.expected_minor() / 30_000.0)),
             "{lost:?}"
         );
         assert_eq!(model.lost(&book[1], Some(1), &recipe), None);

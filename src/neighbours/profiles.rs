@@ -169,7 +169,7 @@ impl Encoding {
     /// Chooses how to encode an attribute; `None` when it tells nothing.
     ///
     /// An attribute that is a number for some clients and a text for others is a category of the
-    /// texts, the numbers counting as missing.
+    /// texts, the numbers telling nothing of which there are.
     fn of<'a>(values: impl Iterator<Item = &'a Attribute> + Clone) -> Option<Self> {
         let numbers: Option<Vec<f64>> = values
             .clone()
@@ -228,16 +228,16 @@ impl Encoding {
     }
 
     fn encode(&self, attribute: &Attribute) -> Option<f32> {
-        let value = match (self, attribute) {
-            (Self::Category(codes), Attribute::Text(text)) => *codes.get(text)? as f32,
-            (Self::Number { log, centre, scale }, Attribute::Number(number)) => {
-                if *log && *number <= 0.0 {
+        let value = match self {
+            Self::Category(codes) => *codes.get(attribute.category()?.as_ref())? as f32,
+            Self::Number { log, centre, scale } => {
+                let number = attribute.quantity()?;
+                if *log && number <= 0.0 {
                     return None;
                 }
-                let value = if *log { number.ln() } else { *number };
+                let value = if *log { number.ln() } else { number };
                 ((value - centre) / scale).clamp(-1e6, 1e6) as f32
             }
-            _ => return None,
         };
         value.is_finite().then_some(value)
     }

@@ -2,21 +2,19 @@
 
     insights.py BINARY FOLDER      FOLDER holds clients.csv, products.csv, sales.csv (plain or .gz); needs numpy
 """
-import collections, csv, datetime, gzip, json, math, pathlib, socket, statistics, subprocess, sys, tempfile
+import collections, csv, datetime, gzip, json, math, pathlib, statistics, sys
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy
+
+from served import Served, given
 
 BINARY, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
 BOOK = "book"
 
 
-def given(name):
-    return next(path for path in (FOLDER / f"{name}.csv", FOLDER / f"{name}.csv.gz") if path.exists())
-
-
 def rows(name):
-    path = given(name)
+    path = given(FOLDER, name)
     opened = gzip.open(path, "rt", newline="", encoding="utf-8-sig") if path.suffix == ".gz" else open(path, newline="", encoding="utf-8-sig")
     with opened as file:
         return list(csv.DictReader(file))
@@ -190,30 +188,9 @@ for (client, product), lines in by_pair.items():
 
 # --- What they are ---
 
-work = tempfile.TemporaryDirectory()
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-log = open(f"{work.name}/serve.log", "w")
-server = subprocess.Popen([BINARY, "serve", "--data-dir", f"{work.name}/data", "--listen", f"127.0.0.1:{port}", "--free-floor-mib", "0"], stderr=log)
-
-
-def carteira(*command):
-    words = 2 if command[0] == "objectives" else 1
-    command, more = command[:words], command[words:]
-    asked = [BINARY, *command, "--endpoint", f"http://127.0.0.1:{port}", "--portfolio", BOOK, *more]
-    return subprocess.run(asked, check=True, stdout=subprocess.PIPE, stderr=log, text=True).stdout
-
-
-try:
-    import time
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    carteira("import", "--currency", "USD", *(f"--{name}={given(name)}" for name in ("clients", "products", "sales")))
-
+with Served(BINARY, BOOK) as served:
+    carteira, work = served.run, served.work
+    served.load(FOLDER)
     wanted = {}
     listed = json.loads(carteira("insights", "--limit", "0", "--output", "json"))
     assert [row["client_id"] for row in listed] == sorted(ids, key=lambda client: -worth(expected[client])), "order by value"
@@ -461,8 +438,3 @@ try:
         assert one["expected_at_due"] == before + 100_000 * 20 and math.isclose(one["progress"], 100_000 / (9_999_999_900 - before)), one
         assert one["standing"] == "behind" and math.isclose(one["time_share"], 0.05), one
         print("ok: an objective follows a sale, with its pace")
-finally:
-    server.terminate()
-    server.wait()
-    told = open(f"{work.name}/serve.log").read()
-    assert "panicked" not in told, told

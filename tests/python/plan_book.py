@@ -2,42 +2,22 @@
 
     plan_book.py BINARY FOLDER      FOLDER holds clients.csv, products.csv, sales.csv (plain or .gz)
 """
-import collections, json, pathlib, socket, subprocess, sys, tempfile, time
+import collections, pathlib, sys, time
 
 import numpy, scipy.optimize, scipy.sparse
+
+from served import Served
 
 BINARY, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
 HOURS, MINUTES, CROSS_SELL_MINUTES, WAY, VISITS = 40, 30, 45, 20, 60
 
 
-def given(name):
-    return next(path for path in (FOLDER / f"{name}.csv", FOLDER / f"{name}.csv.gz") if path.exists())
-
-
-work = tempfile.TemporaryDirectory()
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-log = open(f"{work.name}/serve.log", "w")
-server = subprocess.Popen([BINARY, "serve", "--data-dir", f"{work.name}/data", "--listen", f"127.0.0.1:{port}", "--free-floor-mib", "0"], stderr=log)
-
-
-def carteira(command, *more):
-    asked = [BINARY, command, "--endpoint", f"http://127.0.0.1:{port}", "--portfolio", "book", *more]
-    return subprocess.run(asked, check=True, stdout=subprocess.PIPE, stderr=log, text=True).stdout
-
-
-try:
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    carteira("import", "--currency", "USD", *(f"--{name}={given(name)}" for name in ("clients", "products", "sales")))
-    offers = json.loads(carteira("pipeline", "--limit", "0", "--output", "json"))
+with Served(BINARY) as served:
+    served.load(FOLDER)
+    offers = served.read("pipeline", "--limit", "0")
     began = time.monotonic()
     limits = ["--hours", str(HOURS), "--minutes", str(MINUTES), "--kind-minutes", f"cross-sell={CROSS_SELL_MINUTES}", "--way", str(WAY), "--visits", str(VISITS)]
-    plan = json.loads(carteira("plan", *limits, "--output", "json"))
+    plan = served.read("plan", *limits)
     took = time.monotonic() - began
     minutes_of = lambda row: CROSS_SELL_MINUTES if row["kind"] == "cross_sell" else MINUTES
     cell = lambda row: (row["client_id"], row["product_id"], row["kind"])
@@ -75,8 +55,3 @@ try:
     assert worth >= 0.99 * -solved.fun and plan["bound_minor"] >= worth - len(chosen), (worth, -solved.fun, plan["bound_minor"])
     print(f"ok: {len(chosen)} of {len(offers)} offers in the week of {len(owners)} owners, worth {worth / 100:,.2f}: {worth / -solved.fun:.4f} of what "
           f"HiGHS says no set exceeds; planned in {took:.1f} s")
-finally:
-    server.terminate()
-    server.wait()
-    told = open(f"{work.name}/serve.log").read()
-    assert "panicked" not in told, told

@@ -45,13 +45,13 @@ enum Lift {
 
 impl Lift {
     fn of(&self, attribute: &Attribute) -> Option<f64> {
-        match (self, attribute) {
-            (Self::Texts(texts), Attribute::Text(text)) => texts.get(text).copied(),
-            (Self::Numbers(parts), Attribute::Number(number)) if number.is_finite() => {
-                let part = parts.partition_point(|(end, _)| end < number);
+        match self {
+            Self::Texts(texts) => texts.get(attribute.category()?.as_ref()).copied(),
+            Self::Numbers(parts) => {
+                let number = attribute.quantity()?;
+                let part = parts.partition_point(|(end, _)| *end < number);
                 parts.get(part).or(parts.last()).map(|(_, lift)| *lift)
             }
-            _ => None,
         }
     }
 }
