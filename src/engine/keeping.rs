@@ -241,7 +241,7 @@ impl Tenant {
         let scored = self.latest_scored().filter(|_| !is_small(book));
         let made_of = match scored {
             Some(scored) => scored.keeping.made_of.clone(),
-            None => MadeOf::these(&self.insights_for_now()?),
+            None => MadeOf::these(&*self.insights_for_now()?),
         };
         Ok(kept(&made_of, book, client, today))
     }
