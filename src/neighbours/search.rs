@@ -335,21 +335,21 @@ impl Sums {
     fn bound(&mut self, rule: &DistanceRule) {
         let least = rule.shrink * rule.spread;
         let beside = (rule.shrink + rule.attribute_weight.max(0.0) - 1.0) as f32;
-        let (squares, common) = (&self.squares[..BLOCK], &self.common[..BLOCK]);
-        let (most, bounds) = (&self.most[..BLOCK], &mut self.bounds[..BLOCK]);
+        let sums = self.squares.iter().zip(&self.common).zip(&self.most);
+        let bounds = self.bounds.iter_mut().zip(sums);
         // What is not written out in here would not be compiled for the registers that are found.
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                for at in 0..BLOCK {
-                    let rest = squares[at] - f64::from(most[at]) * (1.0 + ROOM);
+                for (bound, ((squares, common), most)) in bounds {
+                    let rest = squares - f64::from(*most) * (1.0 + ROOM);
                     let total = (rest.max(0.0) + least) as f32 * (1.0 - ROOM as f32);
-                    let whole = (squares[at] + least) as f32 * (1.0 - ROOM as f32);
-                    let evidence = common[at] as f32 + beside;
+                    let whole = (squares + least) as f32 * (1.0 - ROOM as f32);
+                    let evidence = *common as f32 + beside;
                     // A product that the subject does not buy leaves nothing out.
-                    let bound = (total / evidence).min(whole / (evidence + 1.0));
+                    let least = (total / evidence).min(whole / (evidence + 1.0));
                     // Without evidence the distance is whatever the rule says of strangers.
-                    bounds[at] = if evidence > 0.0 { bound } else { 0.0 };
+                    *bound = if evidence > 0.0 { least } else { 0.0 };
                 }
             },
         );
