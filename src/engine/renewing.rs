@@ -13,7 +13,8 @@ use super::grading::Grading;
 use super::priority::stand_back;
 use super::tenant::Tenant;
 
-/// A portfolio is not renewed again before this many times as long as it took: a tenth of the time at most.
+/// A portfolio is not renewed again before this many times as long as it took, a tenth of the time at most; unless the
+/// model came to say little of it, as one that was fitted in the middle of an import.
 const REST: u32 = 9;
 /// How often the thread looks whether a portfolio has rested.
 const STEP: Duration = Duration::from_millis(500);
@@ -77,7 +78,8 @@ fn run(queue: &Receiver<Weak<Tenant>>, grading: &Grading) {
                 continue;
             };
             let began = Instant::now();
-            if !one.touched || began < one.rests_until {
+            let rests = began < one.rests_until && !tenant.outgrew_model();
+            if !one.touched || rests {
                 continue;
             }
             one.touched = false;

@@ -267,6 +267,20 @@ impl Tenant {
         lock(&self.log).since(sequence)
     }
 
+    /// Whether so much was written since the latest model was fitted that it says little of the book.
+    pub(super) fn outgrew_model(&self) -> bool {
+        let Some(model) = self.model.load_full() else {
+            return true;
+        };
+        match self.changed_since(model.sequence) {
+            Changed::All => true,
+            Changed::Clients(changed) => {
+                let clients = self.book().clients().numbers();
+                changed.len() as f64 >= REBUILD_SHARE * clients as f64
+            }
+        }
+    }
+
     /// A model to score a moment with: one fitted to it where the book is small, else the latest
     /// there is. The first read of a portfolio waits for its first fit.
     pub fn model(&self, moment: &Moment) -> Result<Arc<Model>, EngineError> {

@@ -38,11 +38,11 @@ pub struct Pipeline {
 impl Pipeline {
     /// A pipeline of these rows, in client order. Cost: a sort of all opportunities.
     pub fn new(rows: Vec<OfferRow>) -> Self {
-        let mut order: Vec<Place> = Vec::with_capacity(rows.iter().map(|row| row.len()).sum());
+        let mut order: Vec<Place> = Vec::with_capacity(rows.iter().map(OfferRow::len).sum());
         for (client, row) in (0..).map(ClientNo).zip(&rows) {
             order.extend(Place::of_row(client, row.len()));
         }
-        order.par_sort_unstable_by(|a, b| compare(&rows, a, b));
+        order.par_sort_unstable_by(|a, b| compare(&rows, *a, *b));
         Self {
             order: Ordered::of(&order),
             gain_minor: rows.iter().map(OfferRow::gain_minor).sum(),
@@ -71,11 +71,11 @@ impl Pipeline {
             replaced[client.index()] = true;
             rows[client.index()] = row;
         }
-        let was = |a: &Place, b: &Place| compare(&self.rows, a, b);
+        let was = |a: &Place, b: &Place| compare(&self.rows, *a, *b);
         let order = self
             .order
             .without(&old, was, |place| replaced[place.0 as usize]);
-        let is = |a: &Place, b: &Place| compare(&rows, a, b);
+        let is = |a: &Place, b: &Place| compare(&rows, *a, *b);
         new.sort_by(is);
         Self {
             order: order.with(&new, is),
@@ -138,8 +138,8 @@ impl Pipeline {
 }
 
 /// [`Order::Priority`](super::Order) of two places.
-fn compare(rows: &[OfferRow], a: &Place, b: &Place) -> Ordering {
-    let rank = |place: &Place| rows[place.0 as usize].rank(place.1 as usize);
+fn compare(rows: &[OfferRow], a: Place, b: Place) -> Ordering {
+    let rank = |place: Place| rows[place.0 as usize].rank(place.1 as usize);
     let ((first, product, kind), (second, other_product, other_kind)) = (rank(a), rank(b));
     second
         .total_cmp(&first)

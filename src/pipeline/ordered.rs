@@ -38,10 +38,10 @@ impl Ordered {
     }
 
     /// The piece that a place belongs in.
-    fn piece_of(&self, place: &Place, compare: impl Fn(&Place, &Place) -> Ordering) -> usize {
+    fn piece_of(&self, place: Place, compare: impl Fn(&Place, &Place) -> Ordering) -> usize {
         let before = |piece: &Arc<[Place]>| {
             let last = piece.last();
-            last.is_some_and(|last| compare(last, place).is_lt())
+            last.is_some_and(|last| compare(last, &place).is_lt())
         };
         self.pieces.partition_point(before)
     }
@@ -56,7 +56,7 @@ impl Ordered {
         let mut next = self.clone();
         let mut touched: Vec<usize> = places
             .iter()
-            .map(|place| self.piece_of(place, &compare))
+            .map(|place| self.piece_of(*place, &compare))
             .collect();
         touched.sort_unstable();
         touched.dedup();
@@ -79,7 +79,7 @@ impl Ordered {
             return Self::of(places);
         }
         let last = self.pieces.len() - 1;
-        let piece_of = |place: &Place| self.piece_of(place, &compare).min(last);
+        let piece_of = |place: &Place| self.piece_of(*place, &compare).min(last);
         let mut pieces = Vec::with_capacity(self.pieces.len());
         let mut taken = 0;
         for group in places.chunk_by(|a, b| piece_of(a) == piece_of(b)) {

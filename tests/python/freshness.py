@@ -61,7 +61,10 @@ try:
     insight, tickets = insight_pb2_grpc.InsightServiceStub(channel), ticket_pb2_grpc.TicketServiceStub(channel)
     offers = recommendation_pb2_grpc.RecommendationServiceStub(channel)
     began = time.monotonic()
-    while not insight.ListSegments(insight_pb2.ListSegmentsRequest(portfolio_id="large")).is_learnt:
+    # Earlier ones may be known, of the first part of the import.
+    written = insight.ListSegments(insight_pb2.ListSegmentsRequest(portfolio_id="large")).sequence
+    renewed = lambda line: '"insights renewed"' in line and f'"sequence":{written},' in line
+    while not any(map(renewed, open(folder / "serve.log"))):
         time.sleep(0.5)
     learnt = [json.loads(line) for line in open(folder / "serve.log") if '"insights renewed"' in line]
     learnt = [line.get("fields", line) for line in learnt]
