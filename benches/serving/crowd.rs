@@ -8,7 +8,7 @@ use super::loaded::Loaded;
 
 /// Prints what 64 readers and 64 writers got.
 pub async fn measure(loaded: &Loaded, lasts: Duration) {
-    let endpoint = &loaded.server.endpoint;
+    let endpoint = &loaded.endpoint;
     let (readers, writers) = (load::connect(endpoint).await, load::connect(endpoint).await);
     let reads = Arc::new(Work::of(loaded.reads(), Vec::new(), 13));
     let writes = Arc::new(Work::of(loaded.writes(20_000, 13), Vec::new(), 13));

@@ -1,5 +1,6 @@
 //! Hours of mixed load at a moderate rate: does memory grow, does the disk, does anything fail.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -48,12 +49,11 @@ impl Done {
 }
 
 /// Runs the load for so many minutes, and prints what it took.
-pub async fn measure(loaded: Loaded, minutes: f64) {
+pub async fn measure(loaded: &Loaded, minutes: f64) {
     let lasts = Duration::from_secs_f64(minutes * 60.0);
-    let loaded = Arc::new(loaded);
     let done = Arc::new(Done::default());
     let began = Instant::now();
-    let channel = loaded.server.channel().await;
+    let channel = loaded.channel().await;
     let writes = loaded.writes((WRITES * minutes * 60.0 * 1.5) as usize + 1, 17);
     let mut tasks = tokio::task::JoinSet::new();
     let reads = shuffled(loaded.reads(), 29);
@@ -99,7 +99,7 @@ pub async fn measure(loaded: Loaded, minutes: f64) {
         }
     });
 
-    let pid = loaded.server.pid();
+    let pid = loaded.pid;
     let mut samples: Vec<(f64, f64)> = Vec::new();
     let cpu_before = cpu(pid);
     while began.elapsed() < lasts {
@@ -110,7 +110,7 @@ pub async fn measure(loaded: Loaded, minutes: f64) {
         println!(
             "  minute {:.0}: {memory:.1} MB of memory, {:.1} MB on the disk; {} reads, {} writes, {} pages, {} errors; {:.1} % of a core",
             began.elapsed().as_secs_f64() / 60.0,
-            disk_bytes(&loaded.data) as f64 / 1e6,
+            loaded.data().map_or(0, disk_bytes) as f64 / 1e6,
             done.reads.load(Ordering::Relaxed),
             done.writes.load(Ordering::Relaxed),
             done.pages.load(Ordering::Relaxed),
@@ -120,29 +120,6 @@ pub async fn measure(loaded: Loaded, minutes: f64) {
         );
     }
     tasks.join_all().await;
-    let Some(loaded) = Arc::into_inner(loaded) else {
-        panic!("the load goes on");
-    };
-    let Loaded {
-        server,
-        data,
-        folder,
-        ..
-    } = loaded;
-    server.terminate();
-    let live = start::read(&data.join("sled")) as f64;
-    let (all, sled) = (
-        disk_bytes(&data) as f64,
-        disk_bytes(&data.join("sled")) as f64,
-    );
-    println!(
-        "  live data {:.1} MB; the whole folder {:.1} MB, {:.2} times as much; sled's part {:.1} MB, {:.2} times",
-        live / 1e6,
-        all / 1e6,
-        all / live,
-        sled / 1e6,
-        sled / live,
-    );
     let warm = minutes / 60.0 * WARM_UP;
     samples.retain(|(hours, _)| *hours >= warm);
     println!(
@@ -151,7 +128,21 @@ pub async fn measure(loaded: Loaded, minutes: f64) {
         warm * 60.0,
         done.errors.load(Ordering::Relaxed),
     );
-    drop(folder);
+}
+
+/// Prints what the data of a stopped server takes on the disk.
+pub fn disk(data: &Path) {
+    let sled = data.join("sled");
+    let live = start::read(&sled) as f64;
+    let (all, sled) = (disk_bytes(data) as f64, disk_bytes(&sled) as f64);
+    println!(
+        "  live data {:.1} MB; the whole folder {:.1} MB, {:.2} times as much; sled's part {:.1} MB, {:.2} times",
+        live / 1e6,
+        all / 1e6,
+        all / live,
+        sled / 1e6,
+        sled / live,
+    );
 }
 
 /// Reads a page, and makes the request that of the next one; without a token where there is none.

@@ -21,21 +21,72 @@ const SETTINGS: [(&str, &str); 1] = [("CARTEIRA_CALL_SECONDS", "7200")];
 /// A process that takes less of a core than this, three seconds on end, has nothing left to do.
 const AT_REST: f64 = 0.05;
 
+/// How long after its first pipeline a portfolio is graded, which takes one core for a while, once in hours.
+const GRADED_AFTER: Duration = Duration::from_secs(33);
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Nothing besides the import.
+    Imported,
+    /// The pipeline.
+    Pipeline,
+    /// That nothing is left to do in the background.
+    AtRest,
+}
+
 /// A server with a book.
 pub struct Loaded {
-    /// The server.
-    pub server: Server,
-    /// Its data.
-    pub data: PathBuf,
+    /// `http://127.0.0.1:PORT`
+    pub endpoint: String,
+    /// The number of its process.
+    pub pid: u32,
     /// The book as files.
     pub files: Files,
     /// Holds the files and the data.
     pub folder: tempfile::TempDir,
+    /// The server, where it was started here, and its data.
+    server: Option<(Server, PathBuf)>,
 }
 
 impl Loaded {
-    /// Makes a book, imports it into a new server, and waits until the pipeline is built.
-    pub async fn start(size: Size) -> Self {
+    /// A server that runs already and holds a book of this size.
+    pub fn found(size: Size, endpoint: &str, pid: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self {
+            endpoint: endpoint.to_owned(),
+            pid,
+            files: Files::write(size, folder.path()),
+            folder,
+            server: None,
+        }
+    }
+
+    /// A connection to it.
+    pub async fn channel(&self) -> Channel {
+        let to = Channel::from_shared(self.endpoint.clone()).unwrap();
+        to.connect().await.unwrap()
+    }
+
+    /// Whether it ran already.
+    pub fn is_found(&self) -> bool {
+        self.server.is_none()
+    }
+
+    /// The folder with the data of a server that was started here.
+    pub fn data(&self) -> Option<&Path> {
+        self.server.as_ref().map(|(_, data)| data.as_path())
+    }
+
+    /// Stops the server; its data, and the folder that holds them.
+    pub fn stop(self) -> (PathBuf, tempfile::TempDir) {
+        let (server, data) = self.server.expect("a server that was started here");
+        server.terminate();
+        (data, self.folder)
+    }
+
+    /// Makes a book, imports it into a new server, and waits for what is wanted.
+    pub async fn start(size: Size, until: Until) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = Files::write(size, folder.path());
         let data = folder.path().join("data");
@@ -51,23 +102,33 @@ impl Loaded {
         let args = ["import", "--endpoint", &endpoint, "--portfolio", BOOK];
         common::carteira(&args, &paths).unwrap();
         let imported = began.elapsed();
-        let began = Instant::now();
-        wait_for_pipeline(channel, server.pid()).await;
-        let built = began.elapsed();
+        let Size {
+            name,
+            clients,
+            products,
+            ..
+        } = size;
         println!(
-            "{}: {} clients x {} products, {} tickets; import {:.1} s, model and pipeline {:.1} s",
-            size.name,
-            size.clients,
-            size.products,
+            "{name}: {clients} clients x {products} products, {} tickets; import {:.1} s",
             files.tickets(),
             imported.as_secs_f64(),
-            built.as_secs_f64(),
         );
+        let began = Instant::now();
+        if until != Until::Imported {
+            wait_for_pipeline(channel, server.pid()).await;
+            let built = began.elapsed().as_secs_f64();
+            println!("  model and pipeline {built:.1} s");
+        }
+        if until == Until::AtRest {
+            tokio::time::sleep(GRADED_AFTER).await;
+            at_rest(server.pid()).await;
+        }
         Self {
-            server,
-            data,
+            endpoint,
+            pid: server.pid(),
             files,
             folder,
+            server: Some((server, data)),
         }
     }
 

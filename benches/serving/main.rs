@@ -1,12 +1,14 @@
 //! A real server under load, beside a ceiling: a server of the same contract on the same tonic whose answers
 //! stand ready.
 //!
-//! `cargo bench --bench serving -- M --seconds 10` (S, M, L or XL; `--rounds 5`; `import`, `recommend`,
-//! `pages`, `effect`, `crowd` or `start` for those rows alone); `cargo bench --bench serving -- hour M --minutes 60` for a long mixed load.
+//! `cargo bench --bench serving -- M --seconds 10` (S, M, L or XL; `--rounds 5`; `import`, `recommend`, `pages`,
+//! `effect`, `crowd`, `start` or `memory` for those rows alone); `cargo bench --bench serving -- hour M --minutes 60`
+//! for a long mixed load.
+//! A server that runs already is measured with `--endpoint URL --pid N`, by the rows that need no restart.
 //! With `--test`, or without a size, everything is run once, shortly, at size S.
 //!
 //! Load and server share the machine: only ratios of one run mean anything.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../book/mod.rs"]
 mod book;
@@ -33,7 +35,7 @@ use book::Size;
 use carteira::wire::v1;
 use carteira::wire::v1::recommendation_service_client::RecommendationServiceClient;
 use ceiling::Ceiling;
-use loaded::{BOOK, Loaded};
+use loaded::{BOOK, Loaded, Until};
 use prost::Message;
 
 #[tokio::main]
@@ -45,10 +47,11 @@ async fn main() {
         return ceiling::serve(answer, page).await;
     }
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    let value = |name: &str| -> Option<f64> {
+    let text = |name: &str| -> Option<String> {
         let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)?.parse().ok()
+        arguments.get(at + 1).cloned()
     };
+    let value = |name: &str| -> Option<f64> { text(name)?.parse().ok() };
     let once = has("--test") || !arguments.iter().any(|name| Size::named(name).is_some());
     let lasts = Duration::from_secs_f64(value("--seconds").unwrap_or(if once { 0.3 } else { 5.0 }));
     let rounds = value("--rounds").map_or(if once { 1 } else { 5 }, |rounds| rounds as usize);
@@ -60,26 +63,39 @@ async fn main() {
         "effect",
         "crowd",
         "start",
+        "memory",
         "hour",
     ];
     let some = rows.iter().any(|row| has(row));
     // An hour is for those who name it.
     let wanted = |row: &str| has(row) || (!some && (once || row != "hour"));
+    let needs_ceiling = wanted("recommend") || wanted("pages");
+    let needs_pipeline = needs_ceiling || ["effect", "crowd", "hour"].into_iter().any(wanted);
+    let until = match (needs_pipeline, once) {
+        (false, _) => Until::Imported,
+        (true, true) => Until::Pipeline,
+        (true, false) => Until::AtRest,
+    };
     for size in Size::of_arguments() {
         if wanted("import") {
             import::measure(size, rounds).await;
-            if some && rows.iter().filter(|row| has(row)).count() == 1 {
-                continue;
+        }
+        if !needs_pipeline && !wanted("start") && !wanted("memory") {
+            continue;
+        }
+        let loaded = match (text("--endpoint"), value("--pid")) {
+            (Some(endpoint), Some(pid)) => Loaded::found(size, &endpoint, pid as u32),
+            _ => Loaded::start(size, until).await,
+        };
+        if needs_ceiling {
+            let ceiling = beside(&loaded).await;
+            if wanted("recommend") {
+                recommend::measure(&loaded, &ceiling, rounds, lasts).await;
+                loaded::at_rest(loaded.pid).await;
             }
-        }
-        let loaded = Loaded::start(size).await;
-        let ceiling = beside(&loaded).await;
-        if wanted("recommend") {
-            recommend::measure(&loaded, &ceiling, rounds, lasts).await;
-            loaded::at_rest(loaded.server.pid()).await;
-        }
-        if wanted("pages") {
-            pages::measure(&loaded, &ceiling, rounds, lasts).await;
+            if wanted("pages") {
+                pages::measure(&loaded, &ceiling, rounds, lasts).await;
+            }
         }
         if wanted("effect") {
             effect::measure(&loaded, rounds, lasts).await;
@@ -87,21 +103,29 @@ async fn main() {
         if wanted("crowd") {
             crowd::measure(&loaded, lasts).await;
         }
-        drop(ceiling);
-        if wanted("start") {
-            start::measure(loaded, rounds).await;
-        } else if wanted("hour") {
-            hour::measure(loaded, minutes).await;
+        if wanted("hour") {
+            hour::measure(&loaded, minutes).await;
         }
-        if once && wanted("hour") && wanted("start") {
-            hour::measure(Loaded::start(size).await, minutes).await;
+        if !loaded.is_found() {
+            let tickets = loaded.files.tickets();
+            let (data, folder) = loaded.stop();
+            if wanted("hour") {
+                hour::disk(&data);
+            }
+            if wanted("start") {
+                start::measure(&data, rounds).await;
+            }
+            if wanted("memory") {
+                start::memory(&data, tickets).await;
+            }
+            drop(folder);
         }
     }
 }
 
 /// A ceiling that has the answers of a server.
 async fn beside(loaded: &Loaded) -> Ceiling {
-    let mut service = RecommendationServiceClient::new(loaded.server.channel().await);
+    let mut service = RecommendationServiceClient::new(loaded.channel().await);
     let mut answers = Vec::new();
     for client in 0..100 {
         let request = v1::RecommendForClientRequest {

@@ -21,8 +21,8 @@ const SHOWS: Duration = Duration::from_millis(1_500);
 
 /// Prints the rows.
 pub async fn measure(loaded: &Loaded, ceiling: &Ceiling, rounds: usize, lasts: Duration) {
-    let pid = loaded.server.pid();
-    let ours = load::connect(&loaded.server.endpoint).await;
+    let pid = loaded.pid;
+    let ours = load::connect(&loaded.endpoint).await;
     let theirs = load::connect(&ceiling.endpoint).await;
     let call = |filter| Call::new(LIST, &page(ROWS, filter));
     let work = |filter| Arc::new(Work::of(vec![call(filter)], Vec::new(), 1));

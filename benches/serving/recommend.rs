@@ -43,8 +43,8 @@ fn rates(rounds: &[Round]) -> Vec<f64> {
 
 /// Prints both rows.
 pub async fn measure(loaded: &Loaded, ceiling: &Ceiling, rounds: usize, lasts: Duration) {
-    let pid = loaded.server.pid();
-    let ours = load::connect(&loaded.server.endpoint).await;
+    let pid = loaded.pid;
+    let ours = load::connect(&loaded.endpoint).await;
     let theirs = load::connect(&ceiling.endpoint).await;
     let ready = |path| {
         let request = v1::RecommendForClientRequest {

@@ -1,24 +1,17 @@
 //! From a stopped server to one that serves, beside reading its tree once; and the memory that it then takes.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::figures::{Spread, ratio};
-use super::loaded::{Loaded, serve, wait_for_pipeline};
+use super::loaded::{serve, wait_for_pipeline};
 use super::process::memory_bytes;
 
 /// Memory that sled may cache the disk in, in bytes: the default of `cache_mib`.
 const CACHE_BYTES: u64 = 64 << 20;
 
-/// Stops the server, and prints both rows with others on the same folder.
-pub async fn measure(loaded: Loaded, rounds: usize) {
-    let tickets = loaded.files.tickets() as f64;
-    let Loaded {
-        server,
-        data,
-        folder,
-        ..
-    } = loaded;
-    server.terminate();
+/// Prints how long servers take to start on a folder that nobody else has open.
+pub async fn measure(data: &Path, rounds: usize) {
     let (mut serving, mut reading) = (Vec::new(), Vec::new());
     let mut bytes = 0;
     // The first round warms the system's own cache up.
@@ -27,7 +20,7 @@ pub async fn measure(loaded: Loaded, rounds: usize) {
         bytes = read(&data.join("sled"));
         let read = began.elapsed();
         let began = Instant::now();
-        let server = serve(&data);
+        let server = serve(data);
         server.channel().await;
         if round > 0 {
             reading.push(read.as_secs_f64());
@@ -42,19 +35,22 @@ pub async fn measure(loaded: Loaded, rounds: usize) {
         Spread::of(reading.iter().copied()),
         ratio(&serving, &reading),
     );
+}
 
-    let nothing = folder.path().join("nothing");
-    let empty = serve(&nothing);
+/// Prints the memory of a server on a folder that nobody else has open, before and after its pipeline is built.
+pub async fn memory(data: &Path, tickets: usize) {
+    let nothing = tempfile::tempdir().unwrap();
+    let empty = serve(&nothing.path().join("data"));
     empty.channel().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let alone = memory_bytes(empty.pid());
     drop(empty);
-    let server = serve(&data);
+    let server = serve(data);
     let channel = server.channel().await;
     let started = memory_bytes(server.pid());
     wait_for_pipeline(channel, server.pid()).await;
     let built = memory_bytes(server.pid());
-    let above = |held: u64| held.saturating_sub(alone) as f64 / tickets;
+    let above = |held: u64| held.saturating_sub(alone) as f64 / tickets as f64;
     println!(
         "  memory: empty {:.1} MB, started {:.1} MB ({:.1} bytes a ticket above the empty one), with the pipeline {:.1} MB ({:.1}); of that sled's cache is at most 64 MiB",
         alone as f64 / 1e6,
@@ -66,7 +62,7 @@ pub async fn measure(loaded: Loaded, rounds: usize) {
 }
 
 /// Opens a sled tree and reads all of it; the bytes of its keys and values.
-pub fn read(folder: &std::path::Path) -> u64 {
+pub fn read(folder: &Path) -> u64 {
     let config = sled::Config::new().path(folder).flush_every_ms(None);
     let tree = config.cache_capacity(CACHE_BYTES).open().unwrap();
     let sizes = tree.iter().map(|entry| {
