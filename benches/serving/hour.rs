@@ -99,6 +99,20 @@ pub async fn measure(loaded: &Loaded, minutes: f64) {
         }
     });
 
+    let mut samples = watched(loaded, &done, began, lasts).await;
+    tasks.join_all().await;
+    let warm = minutes / 60.0 * WARM_UP;
+    samples.retain(|(hours, _)| *hours >= warm);
+    println!(
+        "  memory grows by {:.2} MB an hour after the first {:.0} minutes; {} errors",
+        slope(&samples),
+        warm * 60.0,
+        done.errors.load(Ordering::Relaxed),
+    );
+}
+
+/// Memory of the server in MB, by hours since the beginning, once a minute; each printed with what was done by then.
+async fn watched(loaded: &Loaded, done: &Done, began: Instant, lasts: Duration) -> Vec<(f64, f64)> {
     let pid = loaded.pid;
     let mut samples: Vec<(f64, f64)> = Vec::new();
     let cpu_before = cpu(pid);
@@ -119,15 +133,7 @@ pub async fn measure(loaded: &Loaded, minutes: f64) {
                 / began.elapsed().as_secs_f64(),
         );
     }
-    tasks.join_all().await;
-    let warm = minutes / 60.0 * WARM_UP;
-    samples.retain(|(hours, _)| *hours >= warm);
-    println!(
-        "  memory grows by {:.2} MB an hour after the first {:.0} minutes; {} errors",
-        slope(&samples),
-        warm * 60.0,
-        done.errors.load(Ordering::Relaxed),
-    );
+    samples
 }
 
 /// Prints what the data of a stopped server takes on the disk.
