@@ -386,6 +386,8 @@ with Served(BINARY, BOOK) as served:
         for (client, product), _, gap, now in lost_at(now_spent, now_votes):
             lost[client].append((product, gap / 3, now / 3))
 
+    # Ties go by the number of the product, which is its place in the file.
+    number_of = {product: at for at, product in enumerate(rates)}
     want = []
     for client, one in expected.items():
         if not one["last"]:
@@ -410,7 +412,7 @@ with Served(BINARY, BOOK) as served:
                 stood = stand(lines, one["last"])
                 if stood and spent > 0 and bought:
                     rows_of.append(kept(client, product, "win_back", spent, bought, rhythm(stood, pair_usual, one["last"])[0], one["churn"], 0.1))
-        rows_of = sorted(filter(None, rows_of), key=lambda row: -row["priority"])[:10]
+        rows_of = sorted(filter(None, rows_of), key=lambda row: (-row["priority"], number_of[row["product_id"]]))[:10]
         want += rows_of
         sells = [row for row in pipeline if row["client_id"] == client and row["kind"] in ("upsell", "cross_sell")]
         assert not (rows_of and one["churn"] >= 0.8 and sells), ("kept before it is sold more", client)
