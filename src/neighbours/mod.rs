@@ -9,14 +9,17 @@
 #[cfg(test)]
 mod books;
 mod cosine;
+mod distance;
 mod everyone;
 mod nearest;
 mod profiles;
 mod search;
 mod subject;
+mod sums;
 
 pub use cosine::{CosineIndex, CosineSearch, Similar};
+pub use distance::DistanceRule;
 pub use everyone::NearestOfAll;
 pub use profiles::{Profile, Profiles};
-pub use search::{Buyer, Buyers, DistanceRule, NOT_IN_BASE, Neighbour, Reach, Search};
+pub use search::{Buyer, Buyers, NOT_IN_BASE, Neighbour, Reach, Search};
 pub use subject::Subject;

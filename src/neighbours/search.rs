@@ -1,31 +1,11 @@
-//! One subject against all clients: squared differences of log tickets over shared products.
+//! One subject against all clients, block by block.
 
-use pulp::Arch;
-
+use super::distance::{DistanceRule, Sum, squared, sum_of};
 use super::nearest::{Nearest, Ranked};
+use super::sums::{ROUNDING, Sums};
 use super::{Profiles, Subject};
 use crate::domain::{ClientNo, ProductNo};
-use crate::matrix::{BLOCK, Cell, Marks, Run, TicketMatrix, quick_ln};
-
-/// How differences become a distance.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DistanceRule {
-    /// `v`, the mean squared difference of two unrelated log tickets.
-    pub spread: f64,
-    /// Products over which two clients count as strangers before any evidence.
-    pub shrink: f64,
-    /// Added to a distance before it is inverted, as a share of `spread`.
-    pub floor: f64,
-    /// Weight of all attributes together, in shared products; 0 leaves them out.
-    pub attribute_weight: f64,
-}
-
-impl DistanceRule {
-    /// The weight of a neighbour at this distance: `1 / (d + floor v)`, at most 1e9.
-    pub fn weight(&self, distance: f64) -> f64 {
-        1.0 / (distance + self.floor * self.spread).max(1e-9)
-    }
-}
+use crate::matrix::{BLOCK, Marks, Run, TicketMatrix, quick_ln};
 
 /// A client near a subject.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,31 +40,6 @@ pub struct Buyers<'a> {
     pub buyers: u32,
     /// The nearest of them, in no order: whoever adds them up sorts them by what it adds.
     pub nearest: &'a [Buyer],
-}
-
-/// What is rounded on the way to a bound is less than this share of it.
-const ROOM: f64 = 1e-5;
-
-/// One client's sums against the subject.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sum {
-    /// Squared differences of log tickets over the products that both buy.
-    squares: f64,
-    /// How many these are.
-    common: u32,
-}
-
-/// The sums of one block's clients against the subject, by their place in it.
-#[derive(Debug)]
-struct Sums {
-    squares: Vec<f64>,
-    common: Vec<u32>,
-    /// The largest of the squared differences.
-    most: Vec<f32>,
-    /// No buyer of any product is nearer than this, whichever product is left out.
-    bounds: Vec<f32>,
-    /// The clients whose bound is low enough for a widely bought product, a bit each.
-    near: Vec<u64>,
 }
 
 /// A product whose buyers are looked for.
@@ -294,111 +249,6 @@ impl Search {
     }
 }
 
-impl Default for Sums {
-    fn default() -> Self {
-        Self {
-            squares: vec![0.0; BLOCK],
-            common: vec![0; BLOCK],
-            most: vec![0.0; BLOCK],
-            bounds: vec![0.0; BLOCK],
-            near: vec![0; BLOCK / 64],
-        }
-    }
-}
-
-impl Sums {
-    /// Sums up one block.
-    fn add_up(&mut self, matrix: &TicketMatrix, block: usize, own: &[(ProductNo, f32)]) {
-        // An array's length is known, so that a place in the block needs no check.
-        let squares = <&mut [f64; BLOCK]>::try_from(&mut self.squares[..]);
-        let common = <&mut [u32; BLOCK]>::try_from(&mut self.common[..]);
-        let most = <&mut [f32; BLOCK]>::try_from(&mut self.most[..]);
-        let (Ok(squares), Ok(common), Ok(most)) = (squares, common, most) else {
-            return;
-        };
-        squares.fill(0.0);
-        common.fill(0);
-        most.fill(0.0);
-        for &(product, own) in own {
-            let run = matrix.run(product, block);
-            for (&client, &ln) in run.clients.iter().zip(run.lns) {
-                let at = client as usize % BLOCK;
-                let difference = own - ln;
-                squares[at] += squared(difference);
-                common[at] += 1;
-                most[at] = most[at].max(difference * difference);
-            }
-        }
-    }
-
-    /// Finds the bounds of the clients that were summed up.
-    fn bound(&mut self, rule: &DistanceRule) {
-        let least = rule.shrink * rule.spread;
-        let beside = (rule.shrink + rule.attribute_weight.max(0.0) - 1.0) as f32;
-        let sums = self.squares.iter().zip(&self.common).zip(&self.most);
-        let bounds = self.bounds.iter_mut().zip(sums);
-        // What is not written out in here would not be compiled for the registers that are found.
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (bound, ((squares, common), most)) in bounds {
-                    let rest = squares - f64::from(*most) * (1.0 + ROOM);
-                    let total = (rest.max(0.0) + least) as f32 * (1.0 - ROOM as f32);
-                    let whole = (squares + least) as f32 * (1.0 - ROOM as f32);
-                    let evidence = *common as f32 + beside;
-                    // A product that the subject does not buy leaves nothing out.
-                    let least = (total / evidence).min(whole / (evidence + 1.0));
-                    // Without evidence the distance is whatever the rule says of strangers.
-                    *bound = if evidence > 0.0 { least } else { 0.0 };
-                }
-            },
-        );
-    }
-
-    /// Marks the clients whose bound is not beyond a limit.
-    fn find_near(&mut self, limit: f32) {
-        let (bounds, near) = (&self.bounds, &mut self.near);
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (word, bounds) in near.iter_mut().zip(bounds.chunks_exact(64)) {
-                    *word = 0;
-                    for (byte, bounds) in bounds.chunks_exact(16).enumerate() {
-                        let mut low = [0_u16; 16];
-                        for (at, bound) in bounds.iter().enumerate() {
-                            low[at] = u16::from(*bound <= limit) << at;
-                        }
-                        let low = low.iter().fold(0, |all, one| all | one);
-                        *word |= u64::from(low) << (16 * byte);
-                    }
-                }
-            },
-        );
-    }
-
-    #[inline]
-    fn of(&self, at: usize) -> Sum {
-        Sum {
-            squares: self.squares[at],
-            common: self.common[at],
-        }
-    }
-}
-
-/// The sums of a row that stands in no block.
-fn sum_of(own: &[(ProductNo, f32)], row: &[Cell]) -> Sum {
-    let mut sum = Sum::default();
-    let mut own = own.iter().peekable();
-    for cell in row {
-        while own.next_if(|own| own.0 < cell.product).is_some() {}
-        if let Some((_, own)) = own.next_if(|own| own.0 == cell.product) {
-            sum.squares += squared(own - quick_ln(cell.ticket));
-            sum.common += 1;
-        }
-    }
-    sum
-}
-
 /// One block as a subject sees it.
 #[derive(Clone, Copy)]
 struct Seen<'a> {
@@ -490,7 +340,7 @@ impl Judged {
     /// A bound beyond this is of no client among the nearest.
     #[inline]
     fn limit(&self) -> f32 {
-        (self.nearest.limit() * (1.0 + ROOM)) as f32
+        (self.nearest.limit() * (1.0 + ROUNDING)) as f32
     }
 
     /// Takes a buyer in, unless it is too far.
@@ -547,19 +397,6 @@ impl Measure<'_> {
     }
 }
 
-impl DistanceRule {
-    /// What a distance is divided from: the squared differences, and how many they count as.
-    #[inline]
-    fn parts(&self, sum: Sum, difference: Option<f64>) -> (f64, f64) {
-        let (weight, difference) = match difference {
-            Some(difference) => (self.attribute_weight, difference),
-            None => (0.0, 0.0),
-        };
-        let total = sum.squares + (self.shrink + weight * difference) * self.spread;
-        (total, f64::from(sum.common) + self.shrink + weight)
-    }
-}
-
 impl Ranked for Buyer {
     #[inline]
     fn farness(&self) -> f64 {
@@ -589,11 +426,6 @@ pub enum Reach {
     SharedProducts,
     /// These, and clients that share an attribute.
     Everyone,
-}
-
-fn squared(difference: f32) -> f64 {
-    let difference = f64::from(difference);
-    difference * difference
 }
 
 #[cfg(test)]

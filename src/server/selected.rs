@@ -62,7 +62,8 @@ impl Selected {
 /// asked for only where the filter needs them.
 ///
 /// Cost: the clients and products of the portfolio, the opportunities of the clients that are admitted where
-/// these are few, else all, and a sort of what was found unless all were looked at by priority; nothing where the list was asked for before and needs no insights.
+/// these are few, else all, and a sort of what was found unless all were looked at by priority; nothing where the
+/// list was asked for before and needs no insights.
 pub(super) fn select(
     tenant: &Tenant,
     scored: Arc<Scored>,
