@@ -103,7 +103,7 @@ impl Default for Config {
             call_seconds: 600,
             stream_seconds: 3_600,
             portfolio_calls_per_second: 50_000,
-            portfolio_calls_at_once: 160,
+            portfolio_calls_at_once: 144,
             compute_threads: 0,
             wait_ms: 1_000,
             message_mib: 8,

@@ -4,6 +4,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+/// Answers are hundreds of short texts, taken on one thread and often given back on another.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match carteira::cli::Cli::parse().run() {

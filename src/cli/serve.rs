@@ -105,7 +105,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     portfolio_calls_per_second: Option<u32>,
-    /// Calls of one portfolio at once [default: 160]
+    /// Calls of one portfolio at once [default: 144]
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     portfolio_calls_at_once: Option<usize>,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tonic::{Request, Response, Status};
 
 use super::access::Caller;
-use super::form::Form;
+use super::form::{Form, ItemField};
 use super::outcomes::offer_to_wire;
 use super::{Api, token};
 use crate::domain::{
@@ -300,11 +300,11 @@ impl Api {
 }
 
 fn client(form: &mut Form, at: usize, wire: &v1::Client) -> Option<Client> {
-    let field = |name: &str| format!("clients[{at}].{name}");
+    let field = ItemField::of("clients", at);
     let id = form.client(field("client_id"), &wire.client_id);
     let name = form.text(field("name"), &wire.name);
     let owner = form.text(field("owner"), &wire.owner);
-    let attributes = form.attributes(&field("attributes"), &wire.attributes);
+    let attributes = form.attributes(field("attributes"), &wire.attributes);
     if wire.excluded_product_ids.len() > MAX_EXCLUDED_PRODUCTS {
         form.refuse(
             field("excluded_product_ids"),
@@ -314,7 +314,8 @@ fn client(form: &mut Form, at: usize, wire: &v1::Client) -> Option<Client> {
     }
     let mut excluded_products = BTreeSet::new();
     for (nth, raw) in wire.excluded_product_ids.iter().enumerate() {
-        excluded_products.extend(form.product(field(&format!("excluded_product_ids[{nth}]")), raw));
+        let field = format_args!("clients[{at}].excluded_product_ids[{nth}]");
+        excluded_products.extend(form.product(field, raw));
     }
     let client = Client {
         id: id?,
@@ -335,7 +336,7 @@ fn client(form: &mut Form, at: usize, wire: &v1::Client) -> Option<Client> {
 }
 
 fn product(form: &mut Form, at: usize, wire: &v1::Product) -> Option<Product> {
-    let field = |name: &str| format!("products[{at}].{name}");
+    let field = ItemField::of("products", at);
     let id = form.product(field("product_id"), &wire.product_id);
     let name = form.text(field("name"), &wire.name);
     let category = form.text(field("category"), &wire.category);
@@ -367,7 +368,7 @@ fn product(form: &mut Form, at: usize, wire: &v1::Product) -> Option<Product> {
 }
 
 fn event(form: &mut Form, at: usize, wire: &v1::ClientEvent) -> Option<(ClientId, ClientEvent)> {
-    let field = |name: &str| format!("events[{at}].{name}");
+    let field = ItemField::of("events", at);
     let client = form.client(field("client_id"), &wire.client_id);
     let kind = match v1::ClientEventKind::try_from(wire.kind) {
         Ok(v1::ClientEventKind::ComplaintOpened) => Some(ClientEventKind::ComplaintOpened),

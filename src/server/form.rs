@@ -1,6 +1,7 @@
 //! A request as it is read: every field parsed into a domain type, every violation named.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display};
 
 use crate::domain::{
     Attribute, ClientId, Currency, Day, IdError, PortfolioId, ProductId, RequestId, SaleId, Share,
@@ -14,6 +15,28 @@ pub(super) const MAX_BATCH: usize = 10_000;
 /// At most this many violations are named in one refusal, so that it fits a gRPC trailer.
 const NAMED: usize = 20;
 
+/// The path of a field of one item of a list, as `sales[3].date`. Only a path that is named becomes a text:
+/// every row of an import has some.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ItemField<'a> {
+    pub(super) list: &'a str,
+    pub(super) at: usize,
+    pub(super) field: &'a str,
+}
+
+impl<'a> ItemField<'a> {
+    /// The paths of the fields of one item.
+    pub(super) fn of(list: &'a str, at: usize) -> impl Fn(&'a str) -> Self {
+        move |field| Self { list, at, field }
+    }
+}
+
+impl Display for ItemField<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}].{}", self.list, self.at, self.field)
+    }
+}
+
 /// Collects what is wrong with a request while its fields are read.
 #[derive(Debug, Default)]
 pub(super) struct Form {
@@ -22,10 +45,10 @@ pub(super) struct Form {
 
 impl Form {
     /// Names a violation.
-    pub(super) fn refuse(&mut self, field: impl Into<String>, reason: impl ToString) {
+    pub(super) fn refuse(&mut self, field: impl Display, reason: impl ToString) {
         if self.violations.len() < NAMED {
             self.violations
-                .push(Violation::new(field, reason.to_string()));
+                .push(Violation::new(field.to_string(), reason.to_string()));
         }
     }
 
@@ -37,7 +60,7 @@ impl Form {
     /// A value that parsed, or a violation of the field.
     pub(super) fn take<T, E: ToString>(
         &mut self,
-        field: impl Into<String>,
+        field: impl Display,
         parsed: Result<T, E>,
     ) -> Option<T> {
         match parsed {
@@ -63,19 +86,19 @@ impl Form {
     }
 
     /// A client's id.
-    pub(super) fn client(&mut self, field: impl Into<String>, raw: &str) -> Option<ClientId> {
+    pub(super) fn client(&mut self, field: impl Display, raw: &str) -> Option<ClientId> {
         self.take(field, ClientId::parse(raw))
     }
 
     /// A product's id.
-    pub(super) fn product(&mut self, field: impl Into<String>, raw: &str) -> Option<ProductId> {
+    pub(super) fn product(&mut self, field: impl Display, raw: &str) -> Option<ProductId> {
         self.take(field, ProductId::parse(raw))
     }
 
     /// A product's id that need not be there.
     pub(super) fn optional_product(
         &mut self,
-        field: impl Into<String>,
+        field: impl Display,
         raw: &str,
     ) -> Option<Option<ProductId>> {
         if raw.is_empty() {
@@ -85,21 +108,17 @@ impl Form {
     }
 
     /// A short text.
-    pub(super) fn text(&mut self, field: impl Into<String>, raw: &str) -> Option<Text> {
+    pub(super) fn text(&mut self, field: impl Display, raw: &str) -> Option<Text> {
         self.take(field, Text::parse(raw))
     }
 
     /// A date.
-    pub(super) fn day(&mut self, field: impl Into<String>, raw: &str) -> Option<Day> {
+    pub(super) fn day(&mut self, field: impl Display, raw: &str) -> Option<Day> {
         self.take(field, Day::parse(raw))
     }
 
     /// A date that need not be there.
-    pub(super) fn optional_day(
-        &mut self,
-        field: impl Into<String>,
-        raw: &str,
-    ) -> Option<Option<Day>> {
+    pub(super) fn optional_day(&mut self, field: impl Display, raw: &str) -> Option<Option<Day>> {
         if raw.is_empty() {
             return Some(None);
         }
@@ -109,7 +128,7 @@ impl Form {
     /// A share that need not be there.
     pub(super) fn optional_share(
         &mut self,
-        field: impl Into<String>,
+        field: impl Display,
         raw: Option<f64>,
     ) -> Option<Option<Share>> {
         match raw {
@@ -132,17 +151,13 @@ impl Form {
     }
 
     /// A sale's name; empty is none.
-    pub(super) fn sale_id(
-        &mut self,
-        field: impl Into<String>,
-        raw: &str,
-    ) -> Option<Option<SaleId>> {
+    pub(super) fn sale_id(&mut self, field: impl Display, raw: &str) -> Option<Option<SaleId>> {
         self.optional_id(field, raw, SaleId::parse)
     }
 
     fn optional_id<T>(
         &mut self,
-        field: impl Into<String>,
+        field: impl Display,
         raw: &str,
         parse: impl Fn(&str) -> Result<T, IdError>,
     ) -> Option<Option<T>> {
@@ -155,7 +170,7 @@ impl Form {
     /// A client's attributes.
     pub(super) fn attributes(
         &mut self,
-        field: &str,
+        field: impl Display,
         raw: &BTreeMap<String, v1::AttributeValue>,
     ) -> Option<BTreeMap<Text, Attribute>> {
         if raw.len() > crate::domain::MAX_ATTRIBUTES {
@@ -168,24 +183,24 @@ impl Form {
         }
         let mut attributes = BTreeMap::new();
         for (name, value) in raw {
-            let field = format!("{field}[{name:?}]");
+            let field = format_args!("{field}[{name:?}]");
             if name.is_empty() {
-                self.refuse(&field, "must have a name");
+                self.refuse(field, "must have a name");
             }
-            let name = self.text(&field, name);
+            let name = self.text(field, name);
             let value = match &value.value {
                 Some(v1::attribute_value::Value::Text(text)) => {
-                    self.text(&field, text).map(Attribute::Text)
+                    self.text(field, text).map(Attribute::Text)
                 }
                 Some(v1::attribute_value::Value::Number(number)) if number.is_finite() => {
                     Some(Attribute::Number(*number))
                 }
                 Some(v1::attribute_value::Value::Number(_)) => {
-                    self.refuse(&field, "must be a finite number");
+                    self.refuse(field, "must be a finite number");
                     None
                 }
                 None => {
-                    self.refuse(&field, "must be a text or a number");
+                    self.refuse(field, "must be a text or a number");
                     None
                 }
             };

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::Api;
 use super::access::Caller;
-use super::form::Form;
+use super::form::{Form, ItemField};
 use super::insights::{expected_gain, found, periods_gained};
 use super::opportunities::Writer;
 use super::portfolios::language;
@@ -151,13 +151,13 @@ fn prospects(form: &mut Form, wire: &[v1::Prospect]) -> Option<Vec<Prospect>> {
         if form.is_full() {
             break;
         }
-        let field = |name: &str| format!("prospects[{at}].{name}");
+        let field = ItemField::of("prospects", at);
         let id = form.client(field("prospect_id"), &wire.prospect_id);
         if id.is_some() && !seen.insert(&wire.prospect_id) {
             form.refuse(field("prospect_id"), "names the same company a second time");
         }
         let name = form.text(field("name"), &wire.name);
-        let attributes = form.attributes(&field("attributes"), &wire.attributes);
+        let attributes = form.attributes(field("attributes"), &wire.attributes);
         if let (Some(id), Some(_), Some(attributes)) = (id, name, attributes) {
             prospects.push(Prospect { id, attributes });
         }

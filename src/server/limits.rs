@@ -97,7 +97,7 @@ impl Default for Limits {
             // Two cores answer somewhat fewer of the cheapest calls: on small machines the calls at once
             // are what keeps portfolios apart, until this is set to what each is to have.
             portfolio_rate: 50_000,
-            portfolio_calls: 160,
+            portfolio_calls: 144,
             compute_threads: std::thread::available_parallelism().map_or(2, usize::from),
             // 64 callers that each wait for their answer are no overload: with some milliseconds an answer
             // they stay below.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tonic::{Request, Response, Status};
 
 use super::access::Caller;
-use super::form::Form;
+use super::form::{Form, ItemField};
 use super::{Api, token};
 use crate::domain::{
     Action, ActionId, ActionState, Aim, ClientGroup, MAX_ACTIONS, Measure, Measured, Objective,
@@ -238,7 +238,7 @@ fn target(form: &mut Form, measure: Measure, wire: Option<v1::MeasuredValue>) ->
 }
 
 fn action(form: &mut Form, at: usize, wire: &v1::ObjectiveAction) -> Option<Action> {
-    let field = |name: &str| format!("actions[{at}].{name}");
+    let field = ItemField::of("actions", at);
     let id = form.take(field("action_id"), ActionId::parse(&wire.action_id));
     let day = form.day(field("date"), &wire.date);
     let text = form.text(field("text"), &wire.text);

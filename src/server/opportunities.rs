@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use super::client_filter::{MAX_FILTER, client_filter};
 use super::form::Form;
@@ -139,7 +140,7 @@ pub(super) fn kind_to_wire(kind: Kind) -> v1::OpportunityKind {
 }
 
 /// A kind; `Some(None)` where none was named.
-pub(super) fn kind(form: &mut Form, field: &str, raw: i32) -> Option<Option<Kind>> {
+pub(super) fn kind(form: &mut Form, field: impl Display, raw: i32) -> Option<Option<Kind>> {
     match v1::OpportunityKind::try_from(raw) {
         Ok(v1::OpportunityKind::Unspecified) => Some(None),
         Ok(v1::OpportunityKind::Upsell) => Some(Some(Kind::Upsell)),

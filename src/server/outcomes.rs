@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::access::Caller;
 use super::effect;
-use super::form::Form;
+use super::form::{Form, ItemField};
 use super::opportunities::{kind, kind_to_wire};
 use super::{Api, token};
 use crate::domain::{
@@ -163,10 +163,10 @@ impl OutcomeService for Api {
 
 /// An outcome as it was sent.
 fn reported(form: &mut Form, at: usize, wire: &v1::Outcome) -> Option<(OfferId, ReportedOutcome)> {
-    let field = |name: &str| format!("outcomes[{at}].{name}");
+    let field = ItemField::of("outcomes", at);
     let client = form.client(field("client_id"), &wire.client_id);
     let product = form.product(field("product_id"), &wire.product_id);
-    let kind = kind(form, &field("kind"), wire.kind);
+    let kind = kind(form, field("kind"), wire.kind);
     if kind == Some(None) {
         form.refuse(field("kind"), "must be UPSELL or CROSS_SELL");
     }
@@ -204,7 +204,7 @@ fn reported(form: &mut Form, at: usize, wire: &v1::Outcome) -> Option<(OfferId, 
 /// What became of the offer, with the one detail that belongs to it and no other.
 fn outcome(
     form: &mut Form,
-    field: &impl Fn(&str) -> String,
+    field: &impl Fn(&'static str) -> ItemField<'static>,
     wire: &v1::Outcome,
     day: Option<Day>,
 ) -> Option<Outcome> {

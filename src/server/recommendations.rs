@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::access::Caller;
-use super::form::{Form, MAX_BATCH};
+use super::form::{Form, ItemField, MAX_BATCH};
 use super::opportunities::{Writer, order, total_gain};
 use super::portfolios::language;
 use super::selected::select;
@@ -419,7 +419,7 @@ fn supposed_tickets(form: &mut Form, tickets: &[v1::TicketToSet]) -> Vec<(Produc
     let mut seen = BTreeSet::new();
     let mut supposed = Vec::with_capacity(tickets.len());
     for (at, wire) in tickets.iter().enumerate() {
-        let field = |name: &str| format!("tickets[{at}].{name}");
+        let field = ItemField::of("tickets", at);
         if !(0..=MAX_AMOUNT_MINOR).contains(&wire.ticket_minor) {
             form.refuse(
                 field("ticket_minor"),

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::Api;
 use super::access::Caller;
-use super::form::Form;
+use super::form::{Form, ItemField};
 use super::portfolios::same_currency;
 use crate::domain::{
     ClientId, ClientNo, Currency, MAX_AMOUNT_MINOR, MAX_QUANTITY_MILLI, PortfolioId, RequestId,
@@ -220,20 +220,10 @@ impl Api {
 }
 
 fn sale_draft(form: &mut Form, at: usize, wire: &v1::Sale) -> Option<SaleDraft> {
-    // Paths are made only for what is wrong: this runs for every row of an import.
-    let field = |name: &str| format!("sales[{at}].{name}");
-    let client = match ClientId::parse(&wire.client_id) {
-        Ok(client) => Some(client),
-        Err(error) => form.take(field("client_id"), Err(error)),
-    };
-    let product = match crate::domain::ProductId::parse(&wire.product_id) {
-        Ok(product) => Some(product),
-        Err(error) => form.take(field("product_id"), Err(error)),
-    };
-    let day = match crate::domain::Day::parse(&wire.date) {
-        Ok(day) => Some(day),
-        Err(error) => form.take(field("date"), Err(error)),
-    };
+    let field = ItemField::of("sales", at);
+    let client = form.client(field("client_id"), &wire.client_id);
+    let product = form.product(field("product_id"), &wire.product_id);
+    let day = form.day(field("date"), &wire.date);
     if wire.amount_minor == 0 {
         form.refuse(
             field("amount_minor"),
@@ -257,10 +247,7 @@ fn sale_draft(form: &mut Form, at: usize, wire: &v1::Sale) -> Option<SaleDraft> 
             0
         }
     };
-    let sale_id = match wire.sale_id.as_str() {
-        "" => Some(None),
-        raw => form.sale_id(field("sale_id"), raw),
-    };
+    let sale_id = form.sale_id(field("sale_id"), &wire.sale_id);
     Some(SaleDraft {
         client: client?,
         product: product?,
@@ -278,7 +265,7 @@ fn ticket_drafts(form: &mut Form, tickets: &[v1::TicketToSet]) -> Vec<TicketDraf
         if form.is_full() {
             break;
         }
-        let field = |name: &str| format!("tickets[{at}].{name}");
+        let field = ItemField::of("tickets", at);
         let client = form.client(field("client_id"), &wire.client_id);
         let product = form.product(field("product_id"), &wire.product_id);
         if !(0..=MAX_AMOUNT_MINOR).contains(&wire.ticket_minor) {
