@@ -169,6 +169,8 @@ pub struct UpsellRecipe {
     pub most_factors: usize,
     /// Clients of usual strength that hold the weight of breadth near 0.
     pub breadth_pseudo_clients: f64,
+    /// Tickets that hold back what a client's tickets scatter more or less than others'.
+    pub dispersion_pseudo_tickets: f64,
     /// A coverage shift found on `n` tickets counts for `n / (n + this)`.
     pub shift_pseudo_tickets: f64,
     /// Products with a list price from which prices say what a rare product's level is.
@@ -479,6 +481,7 @@ impl UpsellRecipe {
             judged_postings: parameters.value("upsell.judged_postings")?,
             most_factors: parameters.count("upsell.most_factors")?,
             breadth_pseudo_clients: parameters.value("upsell.breadth_pseudo_clients")?,
+            dispersion_pseudo_tickets: parameters.value("upsell.dispersion_pseudo_tickets")?,
             shift_pseudo_tickets: parameters.value("upsell.shift_pseudo_tickets")?,
             least_priced_products: parameters.count("upsell.least_priced_products")?,
             success_prior: parameters.value("upsell.success_prior")?,

@@ -121,7 +121,12 @@ impl Lessons {
         let learnt = Learnt::of(&scene, Past::of(log, cut, span, recipe), cut, span);
         let active = evidence::clients(&matrix).filter(|&client| !matrix.row(client).is_empty());
         let active: Vec<ClientNo> = active.collect();
-        let pairs = active.len() * matrix.products() - matrix.tickets();
+        let listed = listed(book.matrix, &matrix, recipe.most_listed_buyers);
+        let pairs: usize = listed
+            .iter()
+            .flatten()
+            .map(|buyers| active.len() - buyers)
+            .sum();
         let kept = (recipe.sample_pairs as f64 / pairs.max(1) as f64).min(1.0);
         let nearest = NearestOfAll::of_index(&cosine, learnt.neighbours);
         let scene = Scene {
@@ -131,7 +136,7 @@ impl Lessons {
         let lessons: Vec<Self> = active
             .par_iter()
             .map_init(Evidence::default, |evidence, &client| {
-                of_client(log, &scene, &learnt, evidence, client, kept)
+                of_client(log, &scene, &learnt, &listed, evidence, client, kept)
             })
             .collect();
         for of_client in lessons {
@@ -158,10 +163,29 @@ impl Lessons {
     }
 }
 
+/// How many clients bought each product before, for the products that the catalogue held then.
+///
+/// A catalogue often lists only what has sold to so many clients by now. A product that had fewer
+/// of them on the earlier day is in it because of those that came after: it would teach that what
+/// few have bought is about to spread. So the earlier catalogue is cut by the same rule: at least as
+/// many buyers as the least bought product has today, or `most` where all have more: nobody cuts a
+/// catalogue there.
+fn listed(today: &TicketMatrix, before: &TicketMatrix, most: usize) -> Vec<Option<usize>> {
+    let buyers =
+        |matrix: &TicketMatrix, product: usize| matrix.column(ProductNo(product as u32)).count();
+    let bought = (0..today.products()).map(|product| buyers(today, product));
+    let fewest = bought.filter(|&buyers| buyers > 0).min().unwrap_or(1);
+    let fewest = fewest.min(most.max(1));
+    (0..before.products())
+        .map(|product| Some(buyers(before, product)).filter(|&buyers| buyers >= fewest))
+        .collect()
+}
+
 fn of_client(
     log: &PurchaseLog,
     scene: &Scene<'_>,
     learnt: &Learnt,
+    listed: &[Option<usize>],
     evidence: &mut Evidence,
     client: ClientNo,
     kept: f64,
@@ -183,7 +207,8 @@ fn of_client(
         while after.next_if(|item| item.0 < product).is_some() {}
         let adopted = after.next_if(|item| item.0 == product);
         let past = learnt.past.product(product);
-        if past.population <= 0.0 || (adopted.is_none() && !in_sample(client, product.0, kept)) {
+        let listed = listed[product.index()].is_some();
+        if !listed || (adopted.is_none() && !in_sample(client, product.0, kept)) {
             continue;
         }
         let heard = &evidence.heard[product.index()];
@@ -208,7 +233,7 @@ fn of_client(
 }
 
 /// Whether a pair is in an even sample: a hash of its numbers, so that it never depends on order.
-fn in_sample(client: ClientNo, product: u32, kept: f64) -> bool {
+pub(super) fn in_sample(client: ClientNo, product: u32, kept: f64) -> bool {
     kept >= 1.0 || unit_hash(client.0, product) < kept
 }
 
@@ -218,4 +243,37 @@ pub(super) fn unit_hash(first: u32, second: u32) -> f64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (z ^ (z >> 31)) as f64 / 2.0_f64.powi(64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A matrix in which the first so many clients buy each product.
+    fn bought_by(buyers: &[u32]) -> TicketMatrix {
+        let row = |client: u32| {
+            let buys = |product: &usize| buyers[*product] > client;
+            let cell = |product: usize| Cell {
+                product: ProductNo(product as u32),
+                ticket: 1.0,
+                last_day: None,
+            };
+            (0..buyers.len())
+                .filter(buys)
+                .map(cell)
+                .collect::<Vec<Cell>>()
+        };
+        TicketMatrix::from_rows(buyers.len(), (0..50).map(row))
+    }
+
+    #[test]
+    fn the_earlier_catalogue_is_cut_by_the_rule_of_todays() {
+        let before = bought_by(&[20, 4, 3, 0]);
+        let known = |today: &[u32], most: usize| listed(&bought_by(today), &before, most);
+        assert_eq!(known(&[30, 8, 4, 4], 5), [Some(20), Some(4), None, None]);
+        // Nobody cuts a catalogue at thirty buyers; one that holds products without any is not cut.
+        assert_eq!(known(&[40, 30, 30, 30], 4)[1..3], [Some(4), None]);
+        assert_eq!(known(&[40, 9, 9, 0], 1), [Some(20), Some(4), Some(3), None]);
+        assert_eq!(known(&[40, 9, 1, 0], 5)[..3], [Some(20), Some(4), Some(3)]);
+    }
 }

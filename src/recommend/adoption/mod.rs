@@ -17,6 +17,7 @@ mod evidence;
 mod history;
 mod inverse;
 mod items;
+mod lasting;
 pub(crate) mod linear;
 mod model;
 mod page;

@@ -9,6 +9,7 @@ use crate::neighbours::Subject;
 use super::backtest::{Learnt, Lessons};
 use super::evidence::{Evidence, Heeded, Scene, not_bought};
 use super::history::{Past, Span};
+use super::lasting::heard_today;
 use super::propensity::{Propensity, logistic};
 use super::receipt::{AdoptionReceipt, ReceiptTerm};
 use super::signals::{self, Form, Wanted};
@@ -127,21 +128,25 @@ impl AdoptionModel {
                 step(0.2 * cuts as f64)?;
             }
         }
-        let mut fitted = Propensity::fit(&lessons, recipe, recipe.lasting_share(asked, span));
+        let recent = Propensity::fit(&lessons, recipe);
+        let share = recipe.lasting_share(asked, span);
+        let lasting = recent.as_ref().filter(|_| share > 0.0);
+        let lasting = lasting.and_then(|recent| recent.lasting(&lessons, recipe));
+        let fitted = match (&recent, &lasting) {
+            (Some(recent), Some(lasting)) => Some(recent.mixed(lasting, share)),
+            _ => recent.clone(),
+        };
         step(0.7)?;
         let mut ticket = fitted.as_ref().and_then(|fitted| {
             lessons.write_log_odds(fitted);
             TicketModel::fit(&lessons.ticket_values, &lessons.tickets, recipe.mean_ridge)
         });
         let stretch = recipe.stretch_exponent * (asked.days() / span.days()).ln();
-        if let Some(propensity) = &mut fitted {
-            propensity.line.intercept += stretch;
-        }
         if let Some(ticket) = &mut ticket {
             ticket.stretch(stretch);
         }
         let statistics = scene.book.statistics;
-        let propensity = fitted.unwrap_or_else(|| Propensity::prior(recipe.prior_conversion));
+        let mut propensity = fitted.unwrap_or_else(|| Propensity::prior(recipe.prior_conversion));
         let ticket = ticket.unwrap_or_else(|| {
             let exponent = statistics.size_exponent();
             TicketModel::prior(!log.is_empty(), exponent, statistics.spread())
@@ -158,6 +163,12 @@ impl AdoptionModel {
             form: propensity.form,
         };
         let learnt = Learnt::of(scene, past, as_of, span);
+        if let (Some(recent), Some(lasting)) = (&recent, &lasting) {
+            propensity = heard_today(scene, &learnt, &lessons, (recent, lasting), share);
+        }
+        if recent.is_some() {
+            propensity.line.intercept += stretch;
+        }
         step(1.0)?;
         Ok(Self {
             learnt,
@@ -332,5 +343,14 @@ impl Lessons {
             propensity.values(&self.signals[row].map(f64::from), &mut values);
             terms[TicketTerm::LogOdds as usize] = propensity.log_odds(&values);
         }
+    }
+
+    /// The log odds of every row.
+    pub(super) fn log_odds(&self, propensity: &Propensity) -> impl Iterator<Item = f64> {
+        let mut values = Vec::new();
+        self.signals.iter().map(move |signals| {
+            propensity.values(&signals.map(f64::from), &mut values);
+            propensity.log_odds(&values)
+        })
     }
 }

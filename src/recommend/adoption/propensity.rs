@@ -10,6 +10,8 @@ use super::signals::{Form, SIGNALS, Signal, Term, Wanted};
 const FOLDS: u32 = 4;
 /// Forms whose log-loss is within this share of the best are averaged.
 const CLOSE: f64 = 0.003;
+/// The forms, smallest first, that read nothing of who buys what.
+const WITHOUT_STRUCTURE: [Form; 2] = [Form::Plain, Form::Popular];
 /// Adoptions from which the full form is taken without a comparison.
 const PLENTY: usize = 20_000;
 
@@ -28,9 +30,8 @@ pub(crate) fn logistic(log_odds: f64) -> f64 {
 }
 
 impl Propensity {
-    /// Fits on lessons; `lasting` is the share of what lasts in the mean of the forms. `None` with
-    /// fewer adoptions than the recipe asks for.
-    pub(super) fn fit(lessons: &Lessons, recipe: &AdoptionRecipe, lasting: f64) -> Option<Self> {
+    /// Fits on lessons. `None` with fewer adoptions than the recipe asks for.
+    pub(super) fn fit(lessons: &Lessons, recipe: &AdoptionRecipe) -> Option<Self> {
         let adoptions = lessons.tickets.len();
         let others = lessons.adopted.len() - adoptions;
         if adoptions < recipe.least_adoptions || others < recipe.least_adoptions {
@@ -49,17 +50,47 @@ impl Propensity {
         };
         for form in &forms {
             let line = fit(lessons, &rows, *form, recipe)?;
-            mean.add(form.terms(), &line, (1.0 - lasting) / forms.len() as f64);
-        }
-        if lasting > 0.0 {
-            let form = match mean.form {
-                Form::Popular => Form::LastingPopular,
-                _ => Form::Lasting,
-            };
-            let line = fit(lessons, &rows, form, recipe)?;
-            mean.add(form.terms(), &line, lasting);
+            mean.add(form.terms(), &line, 1.0 / forms.len() as f64);
         }
         Some(mean)
+    }
+
+    /// Fits what lasts on the same lessons, with as much of who buys what as this reads.
+    pub(super) fn lasting(&self, lessons: &Lessons, recipe: &AdoptionRecipe) -> Option<Self> {
+        let form = match self.form {
+            Form::Plain | Form::Popular => Form::LastingPopular,
+            _ => Form::Lasting,
+        };
+        let rows: Vec<usize> = (0..lessons.adopted.len()).collect();
+        Some(Self {
+            form,
+            terms: form.terms().to_vec(),
+            line: fit(lessons, &rows, form, recipe)?,
+        })
+    }
+
+    /// The same with log odds so many times as large.
+    pub(super) fn scaled(&self, by: f64) -> Self {
+        let mut scaled = self.clone();
+        scaled.line.intercept *= by;
+        scaled
+            .line
+            .coefficients
+            .iter_mut()
+            .for_each(|one| *one *= by);
+        scaled
+    }
+
+    /// The mean with another, which has this share in it.
+    pub(super) fn mixed(&self, other: &Self, share: f64) -> Self {
+        let mut mean = Self {
+            form: self.form,
+            terms: Vec::new(),
+            line: Linear::default(),
+        };
+        mean.add(&self.terms, &self.line, 1.0 - share);
+        mean.add(&other.terms, &other.line, share);
+        mean
     }
 
     /// Adds a share of a line: the mean of log odds is a line over all terms that occur.
@@ -142,7 +173,7 @@ fn choose(lessons: &Lessons, recipe: &AdoptionRecipe, adoptions: usize) -> Vec<F
     let mut losses: Vec<(Form, Vec<f64>)> = Vec::new();
     for form in Form::FITTED {
         // Twenty adoptions a coefficient, or the comparison itself is noise.
-        if adoptions < 20 * form.terms().len() && form != Form::Popular {
+        if adoptions < 20 * form.terms().len() && !WITHOUT_STRUCTURE.contains(&form) {
             continue;
         }
         let mut loss = vec![0.0; clients];
@@ -160,17 +191,22 @@ fn choose(lessons: &Lessons, recipe: &AdoptionRecipe, adoptions: usize) -> Vec<F
         losses.push((form, loss));
     }
     let total = |loss: &[f64]| loss.iter().sum::<f64>();
-    let best = losses
-        .iter()
-        .min_by(|a, b| total(&a.1).total_cmp(&total(&b.1)));
-    match (best, losses.first()) {
-        (Some(best), Some(popular)) if surely_better(&best.1, &popular.1) => {
-            let limit = total(&best.1) * (1.0 + CLOSE);
-            let close = losses.iter().filter(|of| total(&of.1) <= limit);
-            close.map(|of| of.0).collect()
+    let best_of = |losses: &[(Form, Vec<f64>)]| {
+        let totals = losses.iter().map(|of| total(&of.1));
+        totals.enumerate().min_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    let plain = WITHOUT_STRUCTURE.len().min(losses.len());
+    let among = match (best_of(&losses), best_of(&losses[..plain])) {
+        (Some(best), Some(plainer)) if surely_better(&losses[best.0].1, &losses[plainer.0].1) => {
+            &losses[..]
         }
-        _ => vec![Form::Popular],
-    }
+        _ => &losses[..plain],
+    };
+    let least = best_of(among).map_or(0.0, |best| best.1);
+    let close = among
+        .iter()
+        .filter(|of| total(&of.1) <= least * (1.0 + CLOSE));
+    close.map(|of| of.0).collect()
 }
 
 /// Whether the first losses are lower by more than their difference's standard error over clients:

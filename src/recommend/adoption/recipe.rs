@@ -16,6 +16,8 @@ pub struct AdoptionRecipe {
     pub least_adoptions: usize,
     /// Adoptions under which a second, earlier back-test is added.
     pub one_cut_from: usize,
+    /// The most buyers that a product is thought to have needed to be in the catalogue.
+    pub most_listed_buyers: usize,
     /// A history of fewer horizons than this teaches a shorter one.
     pub history_parts: f64,
     /// With which power of its length a horizon brings adoptions, and tickets per period shrink.
@@ -62,6 +64,7 @@ impl AdoptionRecipe {
             few_clients: parameters.count("adoption.few_clients")?,
             least_adoptions: parameters.count("adoption.least_adoptions")?,
             one_cut_from: parameters.count("adoption.one_cut_from")?,
+            most_listed_buyers: parameters.count("adoption.most_listed_buyers")?,
             history_parts: parameters.value("adoption.history_parts")?,
             stretch_exponent: parameters.value("adoption.stretch_exponent")?,
             lasting_weight: parameters.value("adoption.lasting_weight")?,

@@ -110,7 +110,10 @@ impl Term {
 /// A set of terms, from which the back-test chooses one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
-    /// What everybody buys and how fast the client widens its basket: where there is no structure.
+    /// What everybody ever bought and how fast the client widens its basket: where there is no
+    /// structure.
+    Plain,
+    /// The same with what everybody takes up lately.
     Popular,
     /// Neighbours and take-up: few clients or few labels.
     Small,
@@ -129,11 +132,18 @@ pub enum Form {
 
 impl Form {
     /// The forms that a back-test can fit, smallest first.
-    pub(super) const FITTED: [Self; 4] = [Self::Popular, Self::Small, Self::Medium, Self::Full];
+    pub(super) const FITTED: [Self; 5] = [
+        Self::Plain,
+        Self::Popular,
+        Self::Small,
+        Self::Medium,
+        Self::Full,
+    ];
 
     /// Its terms.
     pub fn terms(self) -> &'static [Term] {
         match self {
+            Self::Plain => PLAIN,
             Self::Popular => POPULAR,
             Self::Small => SMALL,
             Self::Medium => MEDIUM,
@@ -152,6 +162,13 @@ use Signal::{
     LnTakeUpNear, LnTakeUpNearHalf, LnTakeUpQuarter, LnVisits, LnVisitsRecent, RootItemsRecent,
     RootShareEver, RootShareRecent, Size,
 };
+
+const PLAIN: &[Term] = &[
+    Term(LnPopulation, None),
+    Term(LnClientNew, None),
+    Term(LnClientProducts, None),
+    Term(LnHistory, None),
+];
 
 const POPULAR: &[Term] = &[
     Term(LnTakeUp, None),
@@ -194,7 +211,6 @@ const LASTING_POPULAR: &[Term] = &[
 const LASTING: &[Term] = &[
     Term(LnShareEver, None),
     Term(RootShareEver, None),
-    Term(ItemsAmount, None),
     Term(LnItemsAmount, None),
     Term(LnClientNew, None),
     Term(LnClientNewHalf, None),

@@ -112,8 +112,8 @@ impl UpsellModel {
         search.survey(book.matrix, subject, book.profiles, products, &rule, k);
         scratch.sums = book.statistics.row(subject.cells);
         scratch.strengths.clear();
-        let strengths = self.factors.strengths(book.statistics, subject.cells);
-        strengths.pack(&mut scratch.strengths);
+        let (statistics, strengths) = (book.statistics, &mut scratch.strengths);
+        self.factors.pack(statistics, subject.cells, strengths);
     }
 
     /// The ticket of the subject of the last [`UpsellModel::begin`] for a product, whether it buys

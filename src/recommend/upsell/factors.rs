@@ -9,9 +9,13 @@
 //! intercepts to their prior, so that rare products borrow from all. What is expected of a client's
 //! strengths before any ticket is read follows its breadth, the logarithm of how many products it
 //! buys: who buys few things mostly buys little of each.
+//!
+//! How far a client's tickets scatter about these levels is a trait of its own ([`Dispersion`]):
+//! some buy every product as clients like them do, others much of this and little of that.
 
 use rayon::prelude::*;
 
+use super::dispersion::{Dispersion, Scatter};
 use super::regression::{Regression, invert};
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, Statistics, TicketMatrix};
@@ -49,6 +53,7 @@ pub struct Factors {
     breadth: [f64; MOST_FACTORS],
     /// Mean breadth of the clients that buy anything.
     usual_breadth: f64,
+    dispersion: Dispersion,
 }
 
 /// A client's strengths and how well they are known, given all its tickets.
@@ -97,12 +102,35 @@ impl Factors {
             noise: vec![variance * 0.7; products],
             breadth: [0.0; MOST_FACTORS],
             usual_breadth: usual_breadth(matrix),
+            dispersion: Dispersion::default(),
         };
         model.intercepts.resize(products, 0.0);
         for _ in 0..ROUNDS {
             model.improve(matrix, statistics, priors, rule, breadth_pseudo_clients);
         }
         model
+    }
+
+    /// This model with what clients' tickets scatter, held back by so many tickets a client besides
+    /// what the book asks for. Cost: tickets × rank².
+    #[must_use]
+    pub fn with_dispersion(
+        mut self,
+        matrix: &TicketMatrix,
+        statistics: &Statistics,
+        pseudo_tickets: f64,
+    ) -> Self {
+        let scatters: Vec<Scatter> = (0..matrix.clients() as u32)
+            .into_par_iter()
+            .map_init(Vec::new, |packed, client| {
+                let row = matrix.row(ClientNo(client));
+                packed.clear();
+                self.strengths(statistics, row).pack(packed);
+                self.scatter_of(statistics, row, packed)
+            })
+            .collect();
+        self.dispersion = Dispersion::of(&scatters, pseudo_tickets);
+        self
     }
 
     /// One round: strengths of all clients, then each product's regression on them.
@@ -218,22 +246,63 @@ impl Factors {
         }
     }
 
+    /// Appends what is known of whoever has these tickets, [`packed_len`] numbers of 4 bytes: the
+    /// strengths, then how far the tickets scatter. Cost: tickets × rank².
+    pub fn pack(&self, statistics: &Statistics, row: &[Cell], packed: &mut Vec<f32>) {
+        let first = packed.len();
+        self.strengths(statistics, row).pack(packed);
+        let scatter = match self.dispersion.is_known() {
+            true => self.scatter_of(statistics, row, &packed[first..]),
+            false => Scatter::default(),
+        };
+        packed.extend([scatter.squares as f32, scatter.tickets as f32]);
+    }
+
+    /// How far tickets stand from what the others say of each.
+    fn scatter_of(&self, statistics: &Statistics, row: &[Cell], strengths: &[f32]) -> Scatter {
+        let mut scatter = Scatter::default();
+        for cell in row {
+            let own = statistics.residual(cell.product, cell.ticket);
+            if let Some(expected) = self.plainly(strengths, cell.product, Some(own)) {
+                scatter.add((own - expected.level) / expected.deviation);
+            }
+        }
+        scatter
+    }
+
     /// What is expected of a client's log residual of a product, its own ticket for it left out
-    /// if there is one (`own` is that ticket's log residual).
-    ///
-    /// Leaving one ticket out of a Gaussian posterior is a division: with `h = l'Sl` and
-    /// `k = h / noise`, the mean without it is `(l'z - k (E - a)) / (1 - k)`, the variance
-    /// `h / (1 - k)`. Cost: rank².
-    pub fn expect(&self, strengths: &[f32], product: ProductNo, own: Option<f64>) -> Expectation {
-        let rank = self.rank;
-        debug_assert_eq!(strengths.len(), packed_len(rank));
-        let (mean, covariance) = strengths.split_at(rank);
-        let Some((loadings, intercept, noise)) = self.product(product) else {
+    /// if there is one (`own` is that ticket's log residual). Cost: rank².
+    pub fn expect(&self, packed: &[f32], product: ProductNo, own: Option<f64>) -> Expectation {
+        debug_assert_eq!(packed.len(), packed_len(self.rank));
+        let (strengths, scatter) = packed.split_at(packed_len(self.rank) - SCATTER_LEN);
+        let Some(mut expected) = self.plainly(strengths, product, own) else {
             return Expectation {
                 level: 0.0,
                 deviation: 1.0,
             };
         };
+        let mut scatter = Scatter::packed(scatter[0], scatter[1]);
+        if let Some(own) = own {
+            scatter.leave_out((own - expected.level) / expected.deviation);
+        }
+        expected.deviation *= self.dispersion.of_client(scatter);
+        expected
+    }
+
+    /// The same for a client that scatters as all do; `None` of a product newer than the model.
+    ///
+    /// Leaving one ticket out of a Gaussian posterior is a division: with `h = l'Sl` and
+    /// `k = h / noise`, the mean without it is `(l'z - k (E - a)) / (1 - k)`, the variance
+    /// `h / (1 - k)`.
+    fn plainly(
+        &self,
+        strengths: &[f32],
+        product: ProductNo,
+        own: Option<f64>,
+    ) -> Option<Expectation> {
+        let rank = self.rank;
+        let (mean, covariance) = strengths.split_at(rank);
+        let (loadings, intercept, noise) = self.product(product)?;
         let (mut fitted, mut unknown) = (0.0, 0.0);
         let mut row = 0;
         for i in 0..rank {
@@ -252,10 +321,10 @@ impl Factors {
             fitted = (fitted - share * (own - intercept)) / rest;
             unknown /= rest;
         }
-        Expectation {
+        Some(Expectation {
             level: intercept + fitted,
             deviation: (unknown + noise).sqrt(),
-        }
+        })
     }
 
     /// Factors.
@@ -280,14 +349,18 @@ fn usual_breadth(matrix: &TicketMatrix) -> f64 {
     sum / count.max(1.0)
 }
 
-/// Numbers in a client's packed strengths: the mean, then the covariance's lower triangle.
+/// Numbers of a packed [`Scatter`].
+const SCATTER_LEN: usize = 2;
+
+/// Numbers that a client is packed in: the mean of its strengths, the lower triangle of their
+/// covariance, its scatter.
 pub fn packed_len(rank: usize) -> usize {
-    rank + rank * (rank + 1) / 2
+    rank + rank * (rank + 1) / 2 + SCATTER_LEN
 }
 
 impl Strengths {
     /// Appends these strengths, packed, 4 bytes a number.
-    pub fn pack(&self, packed: &mut Vec<f32>) {
+    fn pack(&self, packed: &mut Vec<f32>) {
         let rank = self.rank;
         packed.extend(self.mean[..rank].iter().map(|&mean| mean as f32));
         for i in 0..rank {

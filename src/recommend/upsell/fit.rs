@@ -128,6 +128,11 @@ impl UpsellModel {
             &priors,
             choice.factors,
             upsell.breadth_pseudo_clients,
+        )
+        .with_dispersion(
+            book.matrix,
+            book.statistics,
+            upsell.dispersion_pseudo_tickets,
         );
         let mut model = Self {
             strengths: StrengthTable::of(&factors, book.matrix, book.statistics),

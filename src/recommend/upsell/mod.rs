@@ -4,7 +4,7 @@
 //!
 //! 1. **Level.** `ln m(p)`, the product's median ticket, plus what the client's other tickets say
 //!    ([`Factors`]: size first, then lines of business) and how many there are, with its standard
-//!    deviation.
+//!    deviation, which is larger for a client whose tickets scatter more than others' do.
 //! 2. **Neighbours.** The `k` nearest buyers of `p` by squared differences of log tickets over the
 //!    products that both buy, and by attributes where the data shows that these help.
 //! 3. **Quantiles.** Each neighbour's ticket says how far, in its own deviations, it stands from
@@ -20,6 +20,7 @@
 
 mod choice;
 mod coverage;
+mod dispersion;
 mod estimate;
 mod factors;
 mod fit;

@@ -11,7 +11,8 @@ use crate::matrix::{Statistics, TicketMatrix};
 /// Clients in a chunk: a write copies the chunks of the clients that it changes, and no more.
 const CHUNK: usize = 256;
 
-/// Packed strengths of all clients: 4 bytes × (factors + factors (factors + 1) / 2) a client.
+/// Packed strengths and scatter of all clients: 4 bytes × (factors + factors (factors + 1) / 2 + 2) a
+/// client.
 #[derive(Debug, Clone, Default)]
 pub struct StrengthTable {
     width: usize,
@@ -27,7 +28,7 @@ impl StrengthTable {
             let mut packed = Vec::with_capacity(CHUNK * width);
             for client in chunk * CHUNK..(chunk + 1) * CHUNK {
                 let row = matrix.row(ClientNo(client as u32));
-                factors.strengths(statistics, row).pack(&mut packed);
+                factors.pack(statistics, row, &mut packed);
             }
             Arc::new(packed)
         };
@@ -49,16 +50,14 @@ impl StrengthTable {
         while next.chunks.len() < matrix.clients().div_ceil(CHUNK) {
             let mut empty = Vec::with_capacity(CHUNK * next.width);
             for _ in 0..CHUNK {
-                factors.strengths(statistics, &[]).pack(&mut empty);
+                factors.pack(statistics, &[], &mut empty);
             }
             next.chunks.push(Arc::new(empty));
         }
         let mut packed = Vec::with_capacity(next.width);
         for client in changed {
             packed.clear();
-            factors
-                .strengths(statistics, matrix.row(client))
-                .pack(&mut packed);
+            factors.pack(statistics, matrix.row(client), &mut packed);
             let (chunk, at) = (client.index() / CHUNK, client.index() % CHUNK);
             if let Some(chunk) = next.chunks.get_mut(chunk) {
                 let chunk = Arc::make_mut(chunk);
