@@ -269,6 +269,8 @@ pub struct SegmentsRecipe {
     pub most: usize,
     /// Starts that a number of segments is tried from.
     pub starts: usize,
+    /// The same once their number is chosen.
+    pub final_starts: usize,
     /// Clients that numbers of segments are tried on at most.
     pub sample_clients: usize,
     /// Clients that the chosen ones are learnt from at most.
@@ -441,6 +443,7 @@ impl SegmentsRecipe {
             least: parameters.count("segments.least")?,
             most: parameters.count("segments.most")?,
             starts: parameters.count("segments.starts")?,
+            final_starts: parameters.count("segments.final_starts")?,
             sample_clients: parameters.count("segments.sample_clients")?,
             learnt_clients: parameters.count("segments.learnt_clients")?,
             judged_clients: parameters.count("segments.judged_clients")?,

@@ -77,10 +77,7 @@ impl Segmentation {
             if centres.len() < k {
                 break;
             }
-            let clusters: Vec<usize> = (0..judged.len())
-                .map(|at| nearest(&centres, judged.row(at)).0)
-                .collect();
-            let apart = silhouette(&judged, &clusters, k);
+            let apart = silhouette(&judged, &clusters(&judged, &centres), k);
             silhouettes.push((k, apart));
             // Fewer than the least are no more than a way out where there are no more.
             let wanted = k >= recipe.least;
@@ -91,9 +88,14 @@ impl Segmentation {
                 best = Some((apart, centres));
             }
         }
-        let Some((_, centres)) = best else {
+        let Some((_, chosen)) = best else {
             return Self::default();
         };
+        let k = chosen.len();
+        let centres = centres(&sample, k, recipe.final_starts.max(recipe.starts));
+        if let Some(tried) = silhouettes.iter_mut().find(|(tried, _)| *tried == k) {
+            tried.1 = silhouette(&judged, &clusters(&judged, &centres), k);
+        }
         let learnt = evenly(members, recipe.learnt_clients);
         let centres = settle(&points(&features, &learnt), centres);
         let mut segments = described(&features, &learnt, centres);
@@ -141,6 +143,12 @@ impl Segmentation {
         }
         Some(best.0)
     }
+}
+
+/// The nearest centre of each point.
+fn clusters(points: &Points, centres: &[Vec<f64>]) -> Vec<usize> {
+    let nearest = |at| nearest(centres, points.row(at)).0;
+    (0..points.len()).map(nearest).collect()
 }
 
 /// At most so many of them, at even steps.
