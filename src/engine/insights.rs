@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use imbl::Vector;
 use rayon::prelude::*;
 
 use super::changed::Changed;
@@ -173,7 +174,7 @@ pub struct Insighted {
     pub past: Arc<Past>,
     /// The clients.
     pub insights: Insights,
-    facts: Vec<Option<Facts>>,
+    facts: Vector<Option<Facts>>,
     months: Option<(Month, Month)>,
     made_at: Instant,
     took: Duration,
@@ -248,14 +249,18 @@ impl Insighted {
         let mut facts = match kept {
             Some((last, changed)) => {
                 let mut facts = last.facts.clone();
-                facts.resize(numbers, None);
+                facts.truncate(numbers);
+                facts.extend((facts.len()..numbers).map(|_| None));
                 let mut tally = Tally::default();
                 for client in changed {
-                    facts[client.index()] = of(&mut tally, *client);
+                    facts.set(client.index(), of(&mut tally, *client));
                 }
                 facts
             }
-            None => all().map_init(Tally::default, of).collect(),
+            None => {
+                let facts: Vec<Option<Facts>> = all().map_init(Tally::default, of).collect();
+                facts.into()
+            }
         };
         let known = facts.iter().flatten();
         let last_sale = known.filter_map(|facts| facts.purchases.last_day).max();
@@ -266,20 +271,22 @@ impl Insighted {
             Learn::Stops => Arc::new(Past::learn(book, last_sale, &recipe, false)),
             Learn::All => Arc::new(Past::learn(book, last_sale, &recipe, true)),
         };
-        let put = |facts: &mut Option<Facts>, client: ClientNo| {
-            if let Some(facts) = facts {
-                facts.segment = past.segment(book, client);
+        let mut put = |client: ClientNo, segment: Option<SegmentNo>| {
+            if let Some(Some(facts)) = facts.get_mut(client.index()) {
+                facts.segment = segment;
             }
         };
         match kept.filter(|(last, _)| Arc::ptr_eq(&last.past, &past)) {
             Some((_, changed)) => {
                 for client in changed {
-                    put(&mut facts[client.index()], *client);
+                    put(*client, past.segment(book, *client));
                 }
             }
             None => {
-                let both = facts.par_iter_mut().zip(all());
-                both.for_each(|(facts, client)| put(facts, client));
+                let segments: Vec<Option<SegmentNo>> =
+                    all().map(|client| past.segment(book, client)).collect();
+                let both = (0..).map(ClientNo).zip(segments);
+                both.for_each(|(client, segment)| put(client, segment));
             }
         }
         let same = |last: &&Self| Arc::ptr_eq(&last.past, &past) && last.recipe == recipe;

@@ -1,5 +1,7 @@
 //! Every client of a book, put in its place among the others.
 
+use imbl::Vector;
+
 use super::state::{life_cycle, state, usual_gap_days};
 use super::value::{fifths, tiers};
 use super::{Churn, ChurnModel, LifeCycle, Purchases, Rfm, Rhythm, SegmentNo, State, Tier};
@@ -61,7 +63,48 @@ pub struct Insights {
     pub as_of: Day,
     /// Days that clients usually have between purchases.
     pub usual_gap_days: f64,
-    rows: Vec<Option<ClientInsight>>,
+    /// What is the same as before is shared with those before.
+    rows: Vector<Option<ClientInsight>>,
+}
+
+/// Rows in the making: anew from the first, or earlier ones of which some change.
+enum Rows {
+    New(Vec<Option<ClientInsight>>),
+    Shared(Vector<Option<ClientInsight>>),
+}
+
+impl Rows {
+    fn put(&mut self, client: ClientNo, insight: ClientInsight) {
+        let at = client.index();
+        match self {
+            Self::New(rows) => {
+                rows.resize(at.max(rows.len()), None);
+                rows.push(Some(insight));
+            }
+            Self::Shared(rows) => {
+                while rows.len() <= at {
+                    rows.push_back(None);
+                }
+                rows.set(at, Some(insight));
+            }
+        }
+    }
+
+    /// The rows of the clients that there are.
+    fn of_clients(self, facts: &Vector<Option<Facts>>) -> Vector<Option<ClientInsight>> {
+        let mut rows = match self {
+            Self::New(rows) => Vector::from(rows),
+            Self::Shared(rows) => rows,
+        };
+        rows.truncate(facts.len());
+        let gone = rows.iter().zip(facts).enumerate();
+        let gone = gone.filter(|(_, (row, facts))| row.is_some() && facts.is_none());
+        let gone: Vec<usize> = gone.map(|(at, _)| at).collect();
+        for at in gone {
+            rows.set(at, None);
+        }
+        rows
+    }
 }
 
 impl Insights {
@@ -70,15 +113,15 @@ impl Insights {
     /// client alone holds where its facts and the day are the same. Cost: sorting the clients.
     pub fn of(
         earlier: Option<&Self>,
-        facts: &[Option<Facts>],
+        facts: &Vector<Option<Facts>>,
         as_of: Day,
         periods_a_year: i64,
         churn: &ChurnModel,
         recipe: &Recipe,
     ) -> Self {
-        let clients: Vec<(ClientNo, Facts)> = (0..)
+        let clients: Vec<(ClientNo, &Facts)> = (0..)
             .zip(facts)
-            .filter_map(|(number, facts)| facts.map(|facts| (ClientNo(number), facts)))
+            .filter_map(|(number, facts)| Some((ClientNo(number), facts.as_ref()?)))
             .collect();
         let usual_gap_days = usual_gap_days(clients.iter().map(|(_, facts)| &facts.purchases));
         let annual: Vec<i64> = clients
@@ -103,7 +146,10 @@ impl Insights {
         let mut recency = by(&|one| one.last_day.map_or(0, |day| i64::from(day.epoch_days())));
         let mut frequency = by(&|one| i64::from(one.year.purchases));
         let mut monetary = by(&|one| one.year.revenue_minor);
-        let mut rows = vec![None; facts.len()];
+        let mut rows = match earlier {
+            Some(last) => Rows::Shared(last.rows.clone()),
+            None => Rows::New(Vec::with_capacity(facts.len())),
+        };
         for (((client, facts), annual_minor), tier) in clients.into_iter().zip(annual).zip(tiers) {
             let purchases = &facts.purchases;
             // The scores are of the dated clients, in their order.
@@ -115,14 +161,20 @@ impl Insights {
                 })
             });
             let known = earlier.and_then(|last| last.get(client));
-            if let Some(known) =
-                known.filter(|known| known.facts == facts && known.annual_minor == annual_minor)
-            {
-                rows[client.index()] = Some(ClientInsight {
-                    tier,
-                    rfm,
-                    ..*known
-                });
+            let same = |known: &&ClientInsight| {
+                known.facts == *facts && known.annual_minor == annual_minor
+            };
+            if let Some(known) = known.filter(same) {
+                if (known.tier, known.rfm) != (tier, rfm) {
+                    rows.put(
+                        client,
+                        ClientInsight {
+                            tier,
+                            rfm,
+                            ..*known
+                        },
+                    );
+                }
                 continue;
             }
             let rhythm = Rhythm::of(purchases, usual_gap_days, as_of, &recipe.state);
@@ -135,9 +187,9 @@ impl Insights {
             );
             let churn = rhythm.map(|rhythm| churn.of(purchases, &rhythm, as_of));
             let stays = churn.map_or(1.0, |churn| 1.0 - churn.year_probability);
-            rows[client.index()] = Some(ClientInsight {
+            let insight = ClientInsight {
                 client,
-                facts,
+                facts: *facts,
                 rhythm,
                 state,
                 life_cycle: life_cycle(state, purchases, as_of, &recipe.state),
@@ -146,8 +198,10 @@ impl Insights {
                 rfm,
                 churn,
                 expected_year_minor: (annual_minor as f64 * stays).round() as i64,
-            });
+            };
+            rows.put(client, insight);
         }
+        let rows = rows.of_clients(facts);
         Self {
             as_of,
             usual_gap_days,
@@ -163,5 +217,54 @@ impl Insights {
     /// One client.
     pub fn get(&self, client: ClientNo) -> Option<&ClientInsight> {
         self.rows.get(client.index())?.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn facts() -> impl Strategy<Value = Option<Facts>> {
+        let some = (0..4_i32, 0..40_i32, 1..9_u32, -5..60_i64);
+        prop::option::weighted(0.9, some).prop_map(|drawn| {
+            let (first, span, purchases, revenue) = drawn?;
+            let mut facts = Facts {
+                ticket_minor: revenue.max(0) * 100,
+                ..Facts::default()
+            };
+            facts.purchases.purchases = purchases;
+            facts.purchases.first_day = Some(Day::from_epoch_days(first));
+            facts.purchases.last_day = (first > 0).then(|| Day::from_epoch_days(first + span));
+            facts.purchases.year.purchases = purchases;
+            facts.purchases.year.revenue_minor = revenue * 1_000;
+            Some(facts)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn insights_made_of_earlier_ones_are_those_made_anew(
+            before in prop::collection::vec(facts(), 0..60),
+            changes in prop::collection::vec((0..70_usize, facts()), 0..8),
+            later in prop::bool::ANY) {
+            let recipe = Recipe::standard().unwrap();
+            let churn = ChurnModel::prior(&recipe);
+            let day = Day::from_epoch_days(50);
+            let of = |earlier: Option<&Insights>, facts: &[Option<Facts>], day: Day| {
+                Insights::of(earlier, &facts.iter().copied().collect(), day, 12, &churn, &recipe)
+            };
+            let earlier = of(None, &before, day);
+            let mut after = before.clone();
+            for (at, facts) in changes {
+                after.resize(after.len().max(at + 1), None);
+                after[at] = facts;
+            }
+            let day = day.plus(i32::from(later));
+            let (made, anew) = (of(Some(&earlier), &after, day), of(None, &after, day));
+            prop_assert_eq!(made.iter().collect::<Vec<_>>(), anew.iter().collect::<Vec<_>>());
+            prop_assert_eq!(made.usual_gap_days.to_bits(), anew.usual_gap_days.to_bits());
+        }
     }
 }

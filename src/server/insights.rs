@@ -177,7 +177,11 @@ pub(super) fn found<'a>(
     let mut form = Form::default();
     let filter = client_filter(&mut form, book, wanted, Some(insighted))?;
     let filter = form.finish(filter)?;
-    let rows = insighted.insights.iter().filter_map(|insight| {
+    let insights = &insighted.insights;
+    let named = filter.clients.iter().flatten();
+    let named = named.filter_map(|client| insights.get(*client));
+    let all = insights.iter().filter(|_| filter.clients.is_none());
+    let rows = named.chain(all).filter_map(|insight| {
         let client = book.clients().get(insight.client.0)?;
         let admitted = filter.admits(insight.client, client) && filter.admits_insight(insight);
         admitted.then_some((client.as_ref(), insight))
