@@ -195,7 +195,7 @@ fn limits(form: &mut Form, wire: &v1::Capacity) -> Option<Capacity> {
     for (at, wire) in wire.minutes_by_kind.iter().enumerate() {
         let field = |name: &str| format!("capacity.minutes_by_kind[{at}].{name}");
         let minutes = minutes(form, &field("minutes"), wire.minutes);
-        match kind(form, &field("kind"), wire.kind) {
+        match kind(form, field("kind"), wire.kind) {
             Some(Some(kind)) if capacity.minutes.insert(kind, minutes).is_some() => {
                 form.refuse(field("kind"), "names the same kind a second time");
             }
