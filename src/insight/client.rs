@@ -67,46 +67,6 @@ pub struct Insights {
     rows: Vector<Option<ClientInsight>>,
 }
 
-/// Rows in the making: anew from the first, or earlier ones of which some change.
-enum Rows {
-    New(Vec<Option<ClientInsight>>),
-    Shared(Vector<Option<ClientInsight>>),
-}
-
-impl Rows {
-    fn put(&mut self, client: ClientNo, insight: ClientInsight) {
-        let at = client.index();
-        match self {
-            Self::New(rows) => {
-                rows.resize(at.max(rows.len()), None);
-                rows.push(Some(insight));
-            }
-            Self::Shared(rows) => {
-                while rows.len() <= at {
-                    rows.push_back(None);
-                }
-                rows.set(at, Some(insight));
-            }
-        }
-    }
-
-    /// The rows of the clients that there are.
-    fn of_clients(self, facts: &Vector<Option<Facts>>) -> Vector<Option<ClientInsight>> {
-        let mut rows = match self {
-            Self::New(rows) => Vector::from(rows),
-            Self::Shared(rows) => rows,
-        };
-        rows.truncate(facts.len());
-        let gone = rows.iter().zip(facts).enumerate();
-        let gone = gone.filter(|(_, (row, facts))| row.is_some() && facts.is_none());
-        let gone: Vec<usize> = gone.map(|(at, _)| at).collect();
-        for at in gone {
-            rows.set(at, None);
-        }
-        rows
-    }
-}
-
 impl Insights {
     /// Puts all clients in their places: `facts` by client number, `None` where there is no client
     /// of it. `periods_a_year` turns tickets into a year's. What `earlier` ones, of the same churn and recipe, say of a
@@ -146,10 +106,9 @@ impl Insights {
         let mut recency = by(&|one| one.last_day.map_or(0, |day| i64::from(day.epoch_days())));
         let mut frequency = by(&|one| i64::from(one.year.purchases));
         let mut monetary = by(&|one| one.year.revenue_minor);
-        let mut rows = match earlier {
-            Some(last) => Rows::Shared(last.rows.clone()),
-            None => Rows::New(Vec::with_capacity(facts.len())),
-        };
+        let mut rows = earlier.map_or_else(Vector::new, |last| last.rows.clone());
+        rows.truncate(facts.len());
+        rows.extend((rows.len()..facts.len()).map(|_| None));
         for (((client, facts), annual_minor), tier) in clients.into_iter().zip(annual).zip(tiers) {
             let purchases = &facts.purchases;
             // The scores are of the dated clients, in their order.
@@ -166,13 +125,13 @@ impl Insights {
             };
             if let Some(known) = known.filter(same) {
                 if (known.tier, known.rfm) != (tier, rfm) {
-                    rows.put(
-                        client,
-                        ClientInsight {
+                    rows.set(
+                        client.index(),
+                        Some(ClientInsight {
                             tier,
                             rfm,
                             ..*known
-                        },
+                        }),
                     );
                 }
                 continue;
@@ -199,9 +158,13 @@ impl Insights {
                 churn,
                 expected_year_minor: (annual_minor as f64 * stays).round() as i64,
             };
-            rows.put(client, insight);
+            rows.set(client.index(), Some(insight));
         }
-        let rows = rows.of_clients(facts);
+        let gone = facts.iter().zip(&rows).enumerate();
+        let gone = gone.filter(|(_, (facts, row))| facts.is_none() && row.is_some());
+        for at in gone.map(|(at, _)| at).collect::<Vec<_>>() {
+            rows.set(at, None);
+        }
         Self {
             as_of,
             usual_gap_days,

@@ -356,20 +356,9 @@ fn most(mut kept: Vec<Kept>, rows: usize) -> Vec<Kept> {
 mod tests {
     use super::*;
     use crate::domain::Slot;
+    use crate::insight::sample::{FIRST, bucket};
 
-    const FIRST: i32 = 24_000;
     const MONTHS: i32 = 24;
-
-    fn bucket(product: u32, month: i32, amount_minor: i64) -> Bucket {
-        Bucket {
-            product: ProductNo(product),
-            slot: Slot::Month(Month::from_number(FIRST + month)),
-            amount_minor,
-            quantity_milli: 1_000,
-            sales: 1,
-            last_day_of_month: 10,
-        }
-    }
 
     /// 60 clients that buy two products every month for two years; a third of them also bought a third
     /// product and stopped half a year ago, and a few stopped as a whole.

@@ -14,6 +14,8 @@ mod lapse;
 mod progress;
 mod prospect;
 mod purchases;
+#[cfg(test)]
+mod sample;
 mod segments;
 mod share;
 mod state;

@@ -376,17 +376,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    const FIRST: i32 = 24_000;
+    use crate::insight::sample::{self, FIRST};
 
     fn bucket(product: u32, month: i32, amount_minor: i64) -> Bucket {
         Bucket {
-            product: ProductNo(product),
-            slot: Slot::Month(Month::from_number(FIRST + month)),
-            amount_minor,
-            quantity_milli: 1_000,
             sales: 2,
             last_day_of_month: 28,
+            ..sample::bucket(product, month, amount_minor)
         }
     }
 

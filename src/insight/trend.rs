@@ -123,19 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    const FIRST: i32 = 24_000;
-
-    fn bucket(product: u32, month: i32, amount_minor: i64) -> Bucket {
-        Bucket {
-            product: ProductNo(product),
-            slot: Slot::Month(Month::from_number(FIRST + month)),
-            amount_minor,
-            quantity_milli: 1_000,
-            sales: 1,
-            last_day_of_month: 10,
-        }
-    }
+    use crate::insight::sample::{FIRST, bucket};
 
     proptest! {
         #[test]
