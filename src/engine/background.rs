@@ -110,6 +110,7 @@ fn bring_up_to_date(tenant: &Tenant) {
         return;
     }
     let started = Instant::now();
+    tenant.withhold();
     match tenant.score() {
         Ok(scored) => {
             tracing::debug!(

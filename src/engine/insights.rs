@@ -289,8 +289,9 @@ impl Insighted {
                 both.for_each(|(client, segment)| put(client, segment));
             }
         }
-        let same = |last: &&Self| Arc::ptr_eq(&last.past, &past) && last.recipe == recipe;
-        let earlier = last.filter(same).map(|last| &last.insights);
+        let same = |(last, _): &(&Self, _)| Arc::ptr_eq(&last.past, &past) && last.recipe == recipe;
+        let earlier = kept.filter(same);
+        let earlier = earlier.map(|(last, changed)| (&last.insights, changed));
         let insights = Insights::of(earlier, &facts, as_of, periods_a_year, &past.churn, &recipe);
         Ok(Self {
             moment,

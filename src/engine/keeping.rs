@@ -63,6 +63,14 @@ impl Keeping {
         self.made_of.facts_sequence
     }
 
+    /// The same with other offers.
+    pub(super) fn with(&self, pipeline: Pipeline) -> Self {
+        Self {
+            pipeline,
+            ..self.clone()
+        }
+    }
+
     /// The clients that are kept before they are sold more. Cost: a look at each client.
     pub(super) fn first(&self) -> impl Iterator<Item = ClientNo> {
         let clients = (0..).map(ClientNo).zip(&self.first);

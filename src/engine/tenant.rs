@@ -12,13 +12,13 @@ use super::evaluating::Evaluated;
 use super::insights::{Insighted, LatestInsights};
 use super::keeping::Keeping;
 use super::pages::PinnedLists;
-use super::scoring::{Model, client_offers, fit, hold_out};
+use super::scoring::{Eligible, Model, client_offers, fit, hold_out};
 use super::selections::Selections;
 use super::view::{SMALL_BOOK_TICKETS, View};
 use super::{Advice, Book, EngineError};
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
 use crate::outcome::{HoldOut, held_until};
-use crate::pipeline::{OfferRow, Order, Pipeline, Place};
+use crate::pipeline::{OfferRow, Offered, Order, Pipeline, Place};
 use crate::recommend::OutcomesRecipe;
 
 /// Books up to this many tickets are fitted anew when a read meets a write that the model does not
@@ -26,6 +26,8 @@ use crate::recommend::OutcomesRecipe;
 pub(super) const FRESH_MODEL_TICKETS: usize = 5_000;
 /// A share of changed clients from which on the whole pipeline is worked out again.
 pub(super) const REBUILD_SHARE: f64 = 0.1;
+/// The offers of fewer clients than this are worked out again as soon as what is held back is taken off.
+const WORKED_OUT_SOON: usize = 16;
 
 /// One moment of a portfolio: its book, and the measures of it, worked out when first asked for.
 #[derive(Debug)]
@@ -371,6 +373,41 @@ impl Tenant {
         let scored = Arc::new(self.advance(last.as_deref(), insighted, moment, model, today));
         self.scored.store(Some(scored.clone()));
         Ok(scored)
+    }
+
+    /// Takes offers off the lists that are held back since, or whose client is gone: at once, where working out
+    /// what is offered instead takes long.
+    pub(super) fn withhold(&self) {
+        let _scoring = lock(&self.scoring);
+        let Some(last) = self.scored.load_full() else {
+            return;
+        };
+        let (book, changed) = (self.book(), self.changed_since(last.moment.book.sequence()));
+        let changed: Vec<ClientNo> = match changed {
+            Changed::Clients(changed) if changed.len() < WORKED_OUT_SOON => return,
+            Changed::Clients(changed) => changed.into_iter().collect(),
+            Changed::All => (0..book.clients().numbers() as u32).map(ClientNo).collect(),
+        };
+        let eligible = Eligible::on(&book, last.model.recipe().outcomes, today());
+        let goes = |one: &Opportunity| {
+            book.clients().get(one.client.0).is_none()
+                || eligible.on_hold(one.client, one.product, one.kind)
+        };
+        let less = |pipeline: &Pipeline| pipeline.without(changed.iter().copied(), goes);
+        let (sells, keeps) = (less(&last.pipeline), less(&last.keeping.pipeline));
+        if sells.is_none() && keeps.is_none() {
+            return;
+        }
+        let keeping = &last.keeping;
+        self.scored.store(Some(Arc::new(Scored {
+            moment: last.moment.clone(),
+            model: last.model.clone(),
+            today: last.today,
+            pipeline: sells.unwrap_or_else(|| last.pipeline.clone()),
+            keeping: keeps.map_or_else(|| keeping.clone(), |keeps| keeping.with(keeps)),
+            shortfalls: last.shortfalls.clone(),
+            rows: last.rows.clone(),
+        })));
     }
 
     /// Fits the model anew and works all offers out with it, while reads and [`Tenant::score`] go on

@@ -157,7 +157,7 @@ fn measure(of: Stoppers, buyers: &[Buyer], recipe: &Recipe) -> Option<ChurnMeasu
     let stood: Vec<Purchases> = (0..buyers.len())
         .map(|buyer| tally.sum(buckets(buyer), span, |_| 0.0))
         .collect();
-    let usual = usual_gap_days(stood.iter());
+    let usual = usual_gap_days(stood.iter().filter_map(Purchases::mean_gap_days));
     let foretell = |foreteller: Foreteller| {
         let span = (first.month(), last);
         let model = ChurnModel::learn(buyers.len(), buckets, span, foreteller.signals(of), recipe);

@@ -148,7 +148,11 @@ impl ChurnModel {
                 (purchases, !bought_later)
             })
             .collect();
-        let usual = usual_gap_days(stood.iter().map(|(purchases, _)| purchases));
+        let usual = usual_gap_days(
+            stood
+                .iter()
+                .filter_map(|(purchases, _)| purchases.mean_gap_days()),
+        );
         let lesson = |(purchases, stopped): &(Purchases, bool)| {
             let rhythm = Rhythm::of(purchases, usual, as_of, &recipe.state)?;
             Some(Lesson {

@@ -45,7 +45,7 @@ impl LapseModel {
             .collect();
         let signals = &Signal::OF_PRODUCTS;
         Self {
-            usual_gap_days: usual_gap_days(stood.iter()),
+            usual_gap_days: usual_gap_days(stood.iter().filter_map(Purchases::mean_gap_days)),
             churn: ChurnModel::learn(buyers, buckets, (first, last_day), signals, recipe),
         }
     }

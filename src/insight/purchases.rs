@@ -130,6 +130,12 @@ impl Tally {
 }
 
 impl Purchases {
+    /// Days between two purchases on average; `None` without two.
+    pub fn mean_gap_days(&self) -> Option<f64> {
+        let gaps = self.purchases.checked_sub(1).filter(|gaps| *gaps > 0)?;
+        Some(f64::from(self.span_days()) / f64::from(gaps))
+    }
+
     /// Days from the first purchase to the last.
     pub fn span_days(&self) -> i32 {
         match (self.first_day, self.last_day) {

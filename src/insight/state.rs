@@ -98,16 +98,18 @@ impl Rhythm {
 
 /// The gap that clients usually have between purchases: the median of their means, in days. A month
 /// where nobody bought twice.
-pub fn usual_gap_days<'a>(all: impl Iterator<Item = &'a Purchases>) -> f64 {
-    let mut gaps: Vec<f64> = all
-        .filter(|client| client.purchases >= 2)
-        .map(|client| f64::from(client.span_days()) / f64::from(client.purchases - 1))
-        .collect();
+pub fn usual_gap_days(means: impl Iterator<Item = f64>) -> f64 {
+    let mut gaps: Vec<f64> = means.collect();
     if gaps.is_empty() {
         return DAYS_PER_MONTH;
     }
-    gaps.sort_unstable_by(f64::total_cmp);
-    gaps[(gaps.len() - 1) / 2].midpoint(gaps[gaps.len() / 2])
+    let half = gaps.len() / 2;
+    let is_even = gaps.len().is_multiple_of(2);
+    let (lower, middle, _) = gaps.select_nth_unstable_by(half, f64::total_cmp);
+    match lower.iter().copied().max_by(f64::total_cmp) {
+        Some(other) if is_even => other.midpoint(*middle),
+        _ => *middle,
+    }
 }
 
 /// The state of a client with this rhythm.
@@ -229,7 +231,7 @@ mod tests {
         #[test]
         fn the_usual_gap_is_a_median(gaps in prop::collection::vec(0_i32..400, 1..30)) {
             let all: Vec<_> = gaps.iter().map(|gap| bought(2, 0, *gap)).collect();
-            let usual = usual_gap_days(all.iter());
+            let usual = usual_gap_days(all.iter().filter_map(Purchases::mean_gap_days));
             let below = gaps.iter().filter(|gap| f64::from(**gap) < usual).count();
             let above = gaps.iter().filter(|gap| f64::from(**gap) > usual).count();
             prop_assert!(below * 2 <= gaps.len() && above * 2 <= gaps.len());

@@ -32,21 +32,37 @@ impl Sums {
     /// out of reach.
     pub fn add(&mut self, insight: &ClientInsight, growth_year_minor: i64) {
         let (purchases, year) = (&insight.facts.purchases, &insight.facts.purchases.year);
-        self.clients += 1;
-        self.buyers += u64::from(purchases.last_day.is_some());
+        self.merge(&Self {
+            clients: 1,
+            buyers: purchases.last_day.is_some().into(),
+            revenue_minor: purchases.revenue_minor,
+            year_revenue_minor: year.revenue_minor,
+            year_margin_minor: year.margin_minor,
+            year_purchases: year.purchases.into(),
+            ticket_minor: insight.facts.ticket_minor,
+            expected_year_minor: insight.expected_year_minor,
+            at_risk_minor: insight.at_risk_minor(),
+            growth_year_minor,
+        });
+    }
+
+    /// Adds other clients' sums.
+    pub fn merge(&mut self, other: &Self) {
+        self.clients += other.clients;
+        self.buyers += other.buyers;
+        self.year_purchases += other.year_purchases;
         let amounts = [
-            (&mut self.revenue_minor, purchases.revenue_minor),
-            (&mut self.year_revenue_minor, year.revenue_minor),
-            (&mut self.year_margin_minor, year.margin_minor),
-            (&mut self.ticket_minor, insight.facts.ticket_minor),
-            (&mut self.expected_year_minor, insight.expected_year_minor),
-            (&mut self.at_risk_minor, insight.at_risk_minor()),
-            (&mut self.growth_year_minor, growth_year_minor),
+            (&mut self.revenue_minor, other.revenue_minor),
+            (&mut self.year_revenue_minor, other.year_revenue_minor),
+            (&mut self.year_margin_minor, other.year_margin_minor),
+            (&mut self.ticket_minor, other.ticket_minor),
+            (&mut self.expected_year_minor, other.expected_year_minor),
+            (&mut self.at_risk_minor, other.at_risk_minor),
+            (&mut self.growth_year_minor, other.growth_year_minor),
         ];
         for (sum, amount) in amounts {
             *sum = sum.saturating_add(amount);
         }
-        self.year_purchases += u64::from(year.purchases);
     }
 
     /// Lifetime value by the plain formula: revenue ÷ buyers, rounded down, never negative; `None`

@@ -1,5 +1,7 @@
 //! What a client is worth beside the others.
 
+use std::cmp::Reverse;
+
 use crate::recommend::ValueRecipe;
 
 /// A tier of value, by cumulative share of what all clients spend a year.
@@ -29,46 +31,92 @@ pub struct Rfm {
     pub monetary: u8,
 }
 
-/// The tier of each amount, in their order: A while larger amounts together make less than
-/// `a_share` of the sum, B while less than `b_share`. Equal amounts are taken in their order. An
-/// amount of 0 or less is C.
-pub(super) fn tiers(amounts: &[i64], recipe: &ValueRecipe) -> Vec<Tier> {
-    let mut order: Vec<usize> = (0..amounts.len()).collect();
-    order.sort_unstable_by_key(|at| (std::cmp::Reverse(amounts[*at]), *at));
-    let sum = |amounts: &mut dyn Iterator<Item = i64>| -> i128 { amounts.map(i128::from).sum() };
-    let total = sum(&mut amounts.iter().copied().filter(|amount| *amount > 0)) as f64;
-    let mut tiers = vec![Tier::C; amounts.len()];
-    let mut before = 0_i128;
-    for at in order {
-        if amounts[at] <= 0 {
-            break;
-        }
-        let share = before as f64 / total;
-        tiers[at] = match () {
-            () if share < recipe.a_share => Tier::A,
-            () if share < recipe.b_share => Tier::B,
-            () => Tier::C,
-        };
-        before += i128::from(amounts[at]);
-    }
-    tiers
+/// Where the tiers of some amounts end: A while larger amounts together make less than `a_share` of
+/// the sum, B while less than `b_share`. Equal amounts are taken in their order. An amount of 0 or less
+/// is C.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tiers {
+    /// The first that is not A; `None` where all above 0 are.
+    a_end: Option<Ranked>,
+    /// The first that is C.
+    b_end: Option<Ranked>,
 }
 
-/// The fifth that each value lies in: 1 for the lowest, by how many are lower. Equal values have
-/// equal scores.
-pub(super) fn fifths(values: &[i64]) -> Vec<u8> {
-    let mut order: Vec<(i64, usize)> = values.iter().copied().zip(0..).collect();
-    order.sort_unstable();
-    let mut fifths = vec![0; values.len()];
-    let mut lower = 0;
-    for equal in order.chunk_by(|a, b| a.0 == b.0) {
-        let fifth = 1 + (5 * lower / values.len()) as u8;
-        for (_, at) in equal {
-            fifths[*at] = fifth;
+/// An amount with its place, in the order in which amounts are taken.
+type Ranked = (Reverse<i64>, usize);
+
+impl Tiers {
+    /// The tiers of these amounts. Cost: a few passes, no sort.
+    pub(super) fn of(amounts: &[i64], recipe: &ValueRecipe) -> Self {
+        let ranked = amounts.iter().copied().map(Reverse).zip(0..);
+        let mut ranked: Vec<Ranked> = ranked.filter(|(amount, _)| amount.0 > 0).collect();
+        let total = sum(&ranked) as f64;
+        let mut end = |share: f64| first_beyond(&mut ranked, total, share);
+        Self {
+            a_end: end(recipe.a_share),
+            b_end: end(recipe.b_share),
         }
-        lower += equal.len();
     }
-    fifths
+
+    /// The tier of the amount at a place.
+    pub(super) fn tier(&self, amount: i64, at: usize) -> Tier {
+        let before = |end: Option<Ranked>| end.is_none_or(|end| (Reverse(amount), at) < end);
+        match amount {
+            ..=0 => Tier::C,
+            _ if before(self.a_end) => Tier::A,
+            _ if before(self.b_end) => Tier::B,
+            _ => Tier::C,
+        }
+    }
+}
+
+fn sum(ranked: &[Ranked]) -> i128 {
+    ranked.iter().map(|(amount, _)| i128::from(amount.0)).sum()
+}
+
+/// The first amount, largest first, before which all together make this share of the total or more; found
+/// by halving, as quickselect does.
+fn first_beyond(mut ranked: &mut [Ranked], total: f64, share: f64) -> Option<Ranked> {
+    let (mut before, mut first) = (0, None);
+    while !ranked.is_empty() {
+        let (larger, middle, smaller) = ranked.select_nth_unstable(ranked.len() / 2);
+        let before_middle = before + sum(larger);
+        if before_middle as f64 / total < share {
+            before = before_middle + i128::from(middle.0.0);
+            ranked = smaller;
+        } else {
+            first = Some(*middle);
+            ranked = larger;
+        }
+    }
+    first
+}
+
+/// Where the fifths of some values end: a value lies in 1, the lowest, to 5 by how many are lower. Equal
+/// values have equal scores.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fifths([i64; 4]);
+
+impl Fifths {
+    /// The fifths of these values. Cost: a few passes, no sort.
+    pub(super) fn of(mut values: Vec<i64>) -> Self {
+        let (len, mut ends) = (values.len(), [i64::MAX; 4]);
+        let mut candidates = len;
+        for (fifths, end) in [1, 2, 3, 4].into_iter().zip(&mut ends).rev() {
+            // As many are lower than what lies above these fifths.
+            let lower = (fifths * len).div_ceil(5);
+            if let Some(at) = lower.checked_sub(1) {
+                *end = *values[..candidates].select_nth_unstable(at).1;
+                candidates = lower;
+            }
+        }
+        Self(ends)
+    }
+
+    /// The fifth of one of the values.
+    pub(super) fn score(&self, value: i64) -> u8 {
+        self.0.iter().map(|end| u8::from(value > *end)).sum::<u8>() + 1
+    }
 }
 
 #[cfg(test)]
@@ -83,27 +131,53 @@ mod tests {
         b_share: 0.95,
     };
 
+    fn tiers(amounts: &[i64]) -> Vec<Tier> {
+        let tiers = Tiers::of(amounts, &RECIPE);
+        (0..)
+            .zip(amounts)
+            .map(|(at, amount)| tiers.tier(*amount, at))
+            .collect()
+    }
+
+    fn fifths(values: &[i64]) -> Vec<u8> {
+        let fifths = Fifths::of(values.to_vec());
+        values.iter().map(|value| fifths.score(*value)).collect()
+    }
+
     #[test]
     fn tiers_follow_the_cumulative_share() {
         let amounts = [5, 700, 0, 200, 95, -3];
-        assert_eq!(tiers(&amounts, &RECIPE), [C, A, C, A, B, C]);
-        assert_eq!(tiers(&[0, -1], &RECIPE), [C, C]);
-        assert_eq!(tiers(&[i64::MAX, i64::MAX], &RECIPE), [A, A]);
+        assert_eq!(tiers(&amounts), [C, A, C, A, B, C]);
+        assert_eq!(tiers(&[0, -1]), [C, C]);
+        assert_eq!(tiers(&[i64::MAX, i64::MAX]), [A, A]);
         assert_eq!(fifths(&[10, 20, 30, 40, 50]), [1, 2, 3, 4, 5]);
         assert_eq!(fifths(&[7, 7]), [1, 1]);
     }
 
     proptest! {
         #[test]
-        fn a_larger_amount_is_in_no_lower_tier_or_fifth(amounts in prop::collection::vec(-5_i64..1_000, 1..60)) {
-            let (tiers, fifths) = (tiers(&amounts, &RECIPE), fifths(&amounts));
-            for (a, first) in amounts.iter().enumerate() {
-                prop_assert!((1..=5).contains(&fifths[a]));
-                for (b, second) in amounts.iter().enumerate() {
-                    if first > second {
-                        prop_assert!(tiers[a] <= tiers[b]);
-                        prop_assert!(fifths[a] >= fifths[b]);
-                    }
+        fn tiers_and_fifths_are_those_of_the_whole_order(
+            small in prop::collection::vec(-5_i64..40, 0..60),
+            large in prop::collection::vec(-5_i64..=i64::MAX, 0..60)) {
+            for amounts in [small, large] {
+                let mut order: Vec<usize> = (0..amounts.len()).collect();
+                order.sort_by_key(|at| Reverse(amounts[*at]));
+                let amount = |at: &usize| i128::from(amounts[*at].max(0));
+                let total = order.iter().map(amount).sum::<i128>() as f64;
+                let (tiers, fifths) = (tiers(&amounts), fifths(&amounts));
+                let mut before = 0;
+                for at in &order {
+                    let share = before as f64 / total;
+                    let tier = match amounts[*at] {
+                        ..=0 => C,
+                        _ if share < RECIPE.a_share => A,
+                        _ if share < RECIPE.b_share => B,
+                        _ => C,
+                    };
+                    prop_assert_eq!(tiers[*at], tier);
+                    before += amount(at);
+                    let lower = amounts.iter().filter(|other| **other < amounts[*at]).count();
+                    prop_assert_eq!(fifths[*at], 1 + (5 * lower / amounts.len()) as u8);
                 }
             }
         }

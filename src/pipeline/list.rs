@@ -84,6 +84,23 @@ impl Pipeline {
         }
     }
 
+    /// This pipeline without some opportunities of these clients, each named once; `None` where that is all of it.
+    /// Cost: a look at each opportunity of theirs, and where any goes, see [`Pipeline::with_rows`].
+    pub fn without(
+        &self,
+        clients: impl Iterator<Item = ClientNo>,
+        goes: impl Fn(&Opportunity) -> bool,
+    ) -> Option<Self> {
+        let shorter = |client: ClientNo| {
+            let mut row = self.of(client);
+            let len = row.len();
+            row.retain(|one| !goes(one));
+            (row.len() < len).then(|| (client, OfferRow::of(row)))
+        };
+        let changed: Vec<_> = clients.filter_map(shorter).collect();
+        (!changed.is_empty()).then(|| self.with_rows(changed))
+    }
+
     /// One client's opportunities, by priority.
     pub fn of(&self, client: ClientNo) -> Vec<Opportunity> {
         let places = 0..self.rows.get(client.index()).map_or(0, OfferRow::len);
@@ -210,6 +227,12 @@ mod tests {
                 let mut of_each: Vec<Place> = clients.flat_map(|client| pipeline.places_of(client)).collect();
                 of_each.sort_by(|a, b| Order::Priority.compare(&pipeline.at(*a), &pipeline.at(*b)));
                 prop_assert!(pipeline.places().eq(of_each));
+                let goes = |one: &Opportunity| one.product.0 == 1 && one.priority_minor < 4.0;
+                let clients = (0..rows.len() as u32).map(ClientNo);
+                let less = pipeline.without(clients, goes);
+                prop_assert_eq!(less.is_some(), pipeline.iter().any(|one| goes(&one)));
+                let less = less.unwrap_or_else(|| pipeline.clone());
+                prop_assert!(less.iter().eq(pipeline.iter().filter(|one| !goes(one))));
             }
         }
     }

@@ -12,7 +12,7 @@ use super::form::Form;
 use super::portfolios::language;
 use super::token::{Place, expired};
 use super::{Api, token};
-use crate::domain::{Client, ClientNo, DAYS_PER_MONTH, Language, Opportunity};
+use crate::domain::{Client, ClientNo, DAYS_PER_MONTH, Language, Opportunity, Text};
 use crate::engine::{Insighted, Scored};
 use crate::insight::{ClientInsight, Grouping, LifeCycle, Signal, State, Sums, Tier};
 use crate::wire::v1;
@@ -234,26 +234,40 @@ impl<'a> Summed<'a> {
     /// All, then by each group, largest first.
     fn groups(&self, rows: &[Row<'_>], by: Option<&Grouping>) -> Vec<v1::ClientSums> {
         use v1::SummaryGroup::{All, Attribute, LifeCycle, Segment, State, Tier};
+        // Clients alike in everything that tells groups apart are summed first: they are many, and these few.
+        let mut alike = BTreeMap::new();
+        for (client, insight) in rows {
+            let segment = insight.facts.segment;
+            let value =
+                by.and_then(|by| by.value(client, self.insighted.segment_of(insight.client)));
+            let key = (
+                insight.state,
+                insight.life_cycle,
+                insight.tier,
+                segment,
+                value,
+            );
+            self.add(alike.entry(key).or_default(), insight);
+        }
         let mut all = Sums::default();
         let mut groups: BTreeMap<(v1::SummaryGroup, String), Sums> = BTreeMap::new();
-        for (client, insight) in rows {
-            self.add(&mut all, insight);
-            let mut add = |group: v1::SummaryGroup, value: String| {
-                self.add(groups.entry((group, value)).or_default(), insight);
+        for ((state, life_cycle, tier, segment, value), sums) in &alike {
+            all.merge(sums);
+            let mut add = |group: v1::SummaryGroup, value: &str| {
+                groups
+                    .entry((group, value.to_owned()))
+                    .or_default()
+                    .merge(sums);
             };
-            add(State, state_name(insight.state).to_owned());
-            add(LifeCycle, life_cycle_name(insight.life_cycle).to_owned());
-            add(Tier, tier_name(insight.tier).to_owned());
-            let segment = self.insighted.segment_of(insight.client);
-            if let Some(segment) = segment {
-                add(Segment, segment.id.to_string());
+            add(State, state_name(*state));
+            add(LifeCycle, life_cycle_name(*life_cycle));
+            add(Tier, tier_name(*tier));
+            let learnt = self.insighted.past.segments.as_ref();
+            if let Some(segment) = segment.and_then(|segment| learnt?.get(segment)) {
+                add(Segment, segment.id.as_str());
             }
-            if let Some(by) = by {
-                let value = by.value(client, segment);
-                add(
-                    Attribute,
-                    value.map_or(String::new(), |value| value.to_string()),
-                );
+            if by.is_some() {
+                add(Attribute, value.as_ref().map_or("", Text::as_str));
             }
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
