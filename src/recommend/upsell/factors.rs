@@ -16,7 +16,7 @@
 use rayon::prelude::*;
 
 use super::dispersion::{Dispersion, Scatter};
-use super::regression::{Regression, invert};
+use super::regression::{Fitted, MOST_TRIANGLE, Regression, invert, triangle, unpack};
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, Statistics, TicketMatrix};
 
@@ -41,7 +41,7 @@ pub struct FactorRule {
     pub intercept_ridge: f64,
 }
 
-/// A fitted model. 8 bytes × (factors + 2) a product.
+/// A fitted model. 8 bytes × (2 × factors + 2 + a [`triangle`] over the factors) a product.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Factors {
     rank: usize,
@@ -49,6 +49,9 @@ pub struct Factors {
     loadings: Vec<f64>,
     intercepts: Vec<f64>,
     noise: Vec<f64>,
+    /// What a ticket of each product adds to what is known of whoever has it: how sure it makes the strengths, a
+    /// [`triangle`], and what pulls them, loadings ÷ noise.
+    information: Vec<f64>,
     /// What one unit of breadth adds to each strength.
     breadth: [f64; MOST_FACTORS],
     /// Mean breadth of the clients that buy anything.
@@ -100,11 +103,13 @@ impl Factors {
                 .collect(),
             intercepts: priors.to_vec(),
             noise: vec![variance * 0.7; products],
+            information: Vec::new(),
             breadth: [0.0; MOST_FACTORS],
             usual_breadth: usual_breadth(matrix),
             dispersion: Dispersion::default(),
         };
         model.intercepts.resize(products, 0.0);
+        model.inform();
         for _ in 0..ROUNDS {
             model.improve(matrix, statistics, priors, rule, breadth_pseudo_clients);
         }
@@ -143,11 +148,14 @@ impl Factors {
         breadth_pseudo_clients: f64,
     ) {
         let rank = self.rank;
-        let strengths: Vec<Strengths> = (0..matrix.clients() as u32)
-            .into_par_iter()
-            .map(|client| self.strengths(statistics, matrix.row(ClientNo(client))))
-            .collect();
-        self.weigh_breadth(matrix, &strengths, breadth_pseudo_clients);
+        let width = triangle(rank + 1);
+        let mut moments = vec![0.0; matrix.clients() * width];
+        let clients = moments.par_chunks_exact_mut(width).enumerate();
+        clients.for_each(|(client, moments)| {
+            let row = matrix.row(ClientNo(client as u32));
+            self.strengths(statistics, row).moments(moments);
+        });
+        self.weigh_breadth(matrix, &moments, breadth_pseudo_clients);
         let products = matrix.products();
         let mut mean = [0.0; MOST_FACTORS];
         for loadings in self.loadings.chunks_exact(rank.max(1)) {
@@ -155,22 +163,18 @@ impl Factors {
                 *sum += loading / products as f64;
             }
         }
-        let fitted: Vec<Regression> = (0..products as u32)
+        let fitted: Vec<Fitted> = (0..products as u32)
             .into_par_iter()
             .map(|product| {
                 let product = ProductNo(product);
+                let mut sums = Regression::new(rank);
+                for posting in matrix.column(product) {
+                    let residual = statistics.residual(product, posting.ticket);
+                    let at = posting.client.index() * width;
+                    sums.add(residual, &moments[at..at + width]);
+                }
                 let prior = priors.get(product.index()).copied().unwrap_or(0.0);
-                let mut sums = Regression::start(&mean[..rank], prior, rule);
-                for posting in matrix.column(product) {
-                    let residual = statistics.residual(product, posting.ticket);
-                    sums.add(residual, &strengths[posting.client.index()]);
-                }
-                sums.solve(rank);
-                for posting in matrix.column(product) {
-                    let residual = statistics.residual(product, posting.ticket);
-                    sums.judge(residual, &strengths[posting.client.index()]);
-                }
-                sums
+                sums.solve(&mean[..rank], prior, rule)
             })
             .collect();
         let tickets: f64 = fitted.iter().map(|product| product.tickets).sum();
@@ -188,16 +192,34 @@ impl Factors {
                 / (sums.tickets + NOISE_PSEUDO_TICKETS);
             self.noise[product] = noise.max(LEAST_NOISE);
         }
+        self.inform();
+    }
+
+    /// Works out what a ticket of each product adds.
+    fn inform(&mut self) {
+        let rank = self.rank;
+        self.information.clear();
+        for (product, noise) in self.noise.iter().enumerate() {
+            let loadings = &self.loadings[product * rank..(product + 1) * rank];
+            for (i, loading) in loadings.iter().enumerate() {
+                let scaled = loading / noise;
+                self.information
+                    .extend(loadings[..=i].iter().map(|other| scaled * other));
+            }
+            self.information
+                .extend(loadings.iter().map(|loading| loading / noise));
+        }
     }
 
     /// The regression of all clients' strengths on their breadth.
-    fn weigh_breadth(&mut self, matrix: &TicketMatrix, all: &[Strengths], pseudo_clients: f64) {
+    fn weigh_breadth(&mut self, matrix: &TicketMatrix, moments: &[f64], pseudo_clients: f64) {
         let mut sums = [0.0; MOST_FACTORS];
         let mut squares = pseudo_clients;
-        for (client, strengths) in all.iter().enumerate() {
+        let (rank, first) = (self.rank, triangle(self.rank));
+        for (client, moments) in moments.chunks_exact(triangle(rank + 1)).enumerate() {
             let breadth = self.breadth(matrix.row(ClientNo(client as u32)));
             squares += breadth * breadth;
-            for (sum, mean) in sums.iter_mut().zip(strengths.mean) {
+            for (sum, mean) in sums.iter_mut().zip(&moments[first..first + rank]) {
                 *sum += breadth * mean;
             }
         }
@@ -214,26 +236,33 @@ impl Factors {
 
     /// The strengths of whoever has these tickets. Cost: tickets × rank².
     pub fn strengths(&self, statistics: &Statistics, row: &[Cell]) -> Strengths {
-        let rank = self.rank;
-        let mut precision = [0.0; MOST_FACTORS * MOST_FACTORS];
+        let (rank, width) = (self.rank, triangle(self.rank) + self.rank);
         let breadth = self.breadth(row);
-        let mut pull = self.breadth.map(|by| by * breadth);
+        // How sure the strengths are, as a triangle, and in its last row what pulls them.
+        let mut known = [0.0; MOST_TRIANGLE];
         for factor in 0..rank {
-            precision[factor * rank + factor] = 1.0;
+            known[triangle(factor) + factor] = 1.0;
+        }
+        let (sure, pull) = known.split_at_mut(triangle(rank));
+        for (pull, by) in pull.iter_mut().zip(&self.breadth[..rank]) {
+            *pull = by * breadth;
         }
         for cell in row {
-            let Some((loadings, intercept, noise)) = self.product(cell.product) else {
+            let at = cell.product.index();
+            let Some(adds) = self.information.get(at * width..(at + 1) * width) else {
                 continue;
             };
-            let residual = statistics.residual(cell.product, cell.ticket) - intercept;
-            for i in 0..rank {
-                let scaled = loadings[i] / noise;
-                pull[i] += scaled * residual;
-                for j in 0..=i {
-                    precision[i * rank + j] += scaled * loadings[j];
-                }
+            let residual = statistics.residual(cell.product, cell.ticket) - self.intercepts[at];
+            let (surer, pulls) = adds.split_at(triangle(rank));
+            for (sum, adds) in sure.iter_mut().zip(surer) {
+                *sum += adds;
+            }
+            for (sum, pulls) in pull[..rank].iter_mut().zip(pulls) {
+                *sum += pulls * residual;
             }
         }
+        let mut precision = [0.0; MOST_FACTORS * MOST_FACTORS];
+        unpack(sure, rank, &mut precision);
         let covariance = invert(&mut precision, rank);
         let mut mean = [0.0; MOST_FACTORS];
         for i in 0..rank {
@@ -359,6 +388,20 @@ pub fn packed_len(rank: usize) -> usize {
 }
 
 impl Strengths {
+    /// Writes the second moments of these strengths and a constant, as a [`triangle`].
+    fn moments(&self, moments: &mut [f64]) {
+        let rank = self.rank;
+        for i in 0..rank {
+            let row = &mut moments[triangle(i)..triangle(i + 1)];
+            for (j, moment) in row.iter_mut().enumerate() {
+                *moment = self.covariance[i * rank + j] + self.mean[i] * self.mean[j];
+            }
+        }
+        let last = &mut moments[triangle(rank)..];
+        last[..rank].copy_from_slice(&self.mean[..rank]);
+        last[rank] = 1.0;
+    }
+
     /// Appends these strengths, packed, 4 bytes a number.
     fn pack(&self, packed: &mut Vec<f32>) {
         let rank = self.rank;

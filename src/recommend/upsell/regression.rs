@@ -1,78 +1,99 @@
 //! One product's loadings and intercept, by ridge regression on strengths that are not surely known.
 
-use super::factors::{FactorRule, MOST_FACTORS_AND_ONE, Strengths};
+use super::factors::{FactorRule, MOST_FACTORS_AND_ONE};
+
+/// Numbers of the lower triangle of a symmetric matrix of this width, row by row.
+pub(super) const fn triangle(width: usize) -> usize {
+    width * (width + 1) / 2
+}
+
+/// The most numbers of a triangle over all factors and a constant.
+pub(super) const MOST_TRIANGLE: usize = triangle(MOST_FACTORS_AND_ONE);
 
 /// One product's ridge regression of log residuals on strengths and a constant.
 pub(super) struct Regression {
     width: usize,
-    normal: [f64; MOST_FACTORS_AND_ONE * MOST_FACTORS_AND_ONE],
+    /// The sum of the second moments of strengths and constant: a [`triangle`].
+    moments: [f64; MOST_TRIANGLE],
     right: [f64; MOST_FACTORS_AND_ONE],
+    squares: f64,
+    pub(super) tickets: f64,
+}
+
+/// What a product's tickets say.
+pub(super) struct Fitted {
+    /// Loadings, then the intercept.
     pub(super) solution: [f64; MOST_FACTORS_AND_ONE],
     pub(super) tickets: f64,
+    /// The expected sum of squared errors.
     pub(super) squares: f64,
 }
 
 impl Regression {
-    pub(super) fn start(mean: &[f64], prior: f64, rule: FactorRule) -> Self {
-        let width = mean.len() + 1;
-        let mut sums = Self {
-            width,
-            normal: [0.0; MOST_FACTORS_AND_ONE * MOST_FACTORS_AND_ONE],
+    pub(super) fn new(rank: usize) -> Self {
+        Self {
+            width: rank + 1,
+            moments: [0.0; MOST_TRIANGLE],
             right: [0.0; MOST_FACTORS_AND_ONE],
-            solution: [0.0; MOST_FACTORS_AND_ONE],
-            tickets: 0.0,
             squares: 0.0,
-        };
-        // A trace of both ridges stays whatever the rule says, so that the system has one solution.
-        let (ridge, intercept_ridge) = (rule.ridge.max(1e-3), rule.intercept_ridge.max(1e-3));
-        for (factor, mean) in mean.iter().enumerate() {
-            sums.normal[factor * width + factor] = ridge;
-            sums.right[factor] = ridge * mean;
+            tickets: 0.0,
         }
-        sums.normal[width * width - 1] = intercept_ridge;
-        sums.right[width - 1] = intercept_ridge * prior;
-        sums
     }
 
-    pub(super) fn add(&mut self, residual: f64, strengths: &Strengths) {
-        let (width, rank) = (self.width, self.width - 1);
-        for i in 0..rank {
-            for j in 0..=i {
-                self.normal[i * width + j] +=
-                    strengths.covariance[i * rank + j] + strengths.mean[i] * strengths.mean[j];
-            }
-            self.right[i] += strengths.mean[i] * residual;
-            self.normal[rank * width + i] += strengths.mean[i];
+    /// Adds a ticket of a client with these second moments of strengths and constant. Their last row is what
+    /// is expected of the strengths, and 1.
+    #[inline]
+    pub(super) fn add(&mut self, residual: f64, moments: &[f64]) {
+        for (sum, moment) in self.moments.iter_mut().zip(moments) {
+            *sum += moment;
         }
-        self.normal[rank * width + rank] += 1.0;
-        self.right[rank] += residual;
+        let expected = &moments[triangle(self.width - 1)..];
+        for (sum, expected) in self.right.iter_mut().zip(expected) {
+            *sum += expected * residual;
+        }
+        self.squares += residual * residual;
         self.tickets += 1.0;
     }
 
-    pub(super) fn solve(&mut self, rank: usize) {
-        let width = rank + 1;
-        let mut packed = [0.0; MOST_FACTORS_AND_ONE * MOST_FACTORS_AND_ONE];
-        packed[..width * width].copy_from_slice(&self.normal[..width * width]);
-        let inverse = invert(&mut packed, width);
+    /// The solution drawn to these mean loadings and this prior intercept. The errors are those of the sums:
+    /// no ticket is read again.
+    pub(super) fn solve(&self, mean: &[f64], prior: f64, rule: FactorRule) -> Fitted {
+        let width = self.width;
+        // A trace of both ridges stays whatever the rule says, so that the system has one solution.
+        let (ridge, intercept_ridge) = (rule.ridge.max(1e-3), rule.intercept_ridge.max(1e-3));
+        let mut normal = [0.0; MOST_FACTORS_AND_ONE * MOST_FACTORS_AND_ONE];
+        let mut right = self.right;
+        unpack(&self.moments, width, &mut normal);
+        for (at, mean) in mean.iter().enumerate() {
+            normal[at * width + at] += ridge;
+            right[at] += ridge * mean;
+        }
+        normal[width * width - 1] += intercept_ridge;
+        right[width - 1] += intercept_ridge * prior;
+        let inverse = invert(&mut normal, width);
+        let mut solution = [0.0; MOST_FACTORS_AND_ONE];
+        for (row, solved) in inverse.chunks_exact(width).zip(&mut solution[..width]) {
+            *solved = row.iter().zip(&right).map(|(a, b)| a * b).sum();
+        }
+        let mut squares = self.squares;
         for i in 0..width {
-            self.solution[i] = (0..width)
-                .map(|j| inverse[i * width + j] * self.right[j])
-                .sum();
+            let row = &self.moments[triangle(i)..triangle(i + 1)];
+            let (own, others) = (row[i], &row[..i]);
+            let dot: f64 = others.iter().zip(&solution).map(|(a, b)| a * b).sum();
+            squares += solution[i] * (2.0 * dot + own * solution[i] - 2.0 * self.right[i]);
+        }
+        Fitted {
+            solution,
+            tickets: self.tickets,
+            squares: squares.max(0.0),
         }
     }
+}
 
-    /// Adds the expected squared error of one ticket under the solution.
-    pub(super) fn judge(&mut self, residual: f64, strengths: &Strengths) {
-        let rank = self.width - 1;
-        let mut error = residual - self.solution[rank];
-        let mut unknown = 0.0;
-        for i in 0..rank {
-            error -= self.solution[i] * strengths.mean[i];
-            let row = &strengths.covariance[i * rank..(i + 1) * rank];
-            let dot: f64 = row.iter().zip(&self.solution).map(|(s, l)| s * l).sum();
-            unknown += self.solution[i] * dot;
-        }
-        self.squares += error * error + unknown.max(0.0);
+/// Writes a [`triangle`] to the lower triangle of a matrix, row by row.
+pub(super) fn unpack(packed: &[f64], width: usize, matrix: &mut [f64]) {
+    for i in 0..width {
+        matrix[i * width..=i * width + i].copy_from_slice(&packed[triangle(i)..triangle(i + 1)]);
     }
 }
 
