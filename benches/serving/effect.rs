@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use carteira::wire::v1;
 use carteira::wire::v1::recommendation_service_client::RecommendationServiceClient;
 use carteira::wire::v1::ticket_service_client::TicketServiceClient;
 
 use super::book::Random;
 use super::figures::{Spread, micros, ratio};
 use super::load::{self, Work};
-use super::loaded::{BOOK, Loaded, page};
+use super::loaded::{Loaded, page};
 
 /// How often it is looked whether the write shows.
 const LOOK: Duration = Duration::from_millis(20);
@@ -42,15 +41,8 @@ pub async fn measure(loaded: &Loaded, rounds: usize, lasts: Duration) {
         let mut pipeline = RecommendationServiceClient::new(channel.clone());
         while !done.load(Ordering::Acquire) {
             let request = loaded.write(&mut random);
-            let client = v1::RecommendForClientRequest {
-                portfolio_id: BOOK.into(),
-                client_id: request.tickets[0].client_id.clone(),
-                ..Default::default()
-            };
             let written = tickets.set_tickets(request).await.unwrap().into_inner();
             let began = Instant::now();
-            // Worked out, since the pipeline does not have it yet.
-            let at_once = pipeline.recommend_for_client(client.clone()).await.unwrap();
             loop {
                 let list = pipeline.list_opportunities(page(1, None)).await.unwrap();
                 if list.into_inner().sequence >= written.sequence {
@@ -59,8 +51,6 @@ pub async fn measure(loaded: &Loaded, rounds: usize, lasts: Duration) {
                 tokio::time::sleep(LOOK).await;
             }
             shows.push(began.elapsed().as_secs_f64() * 1e6);
-            let from_pipeline = pipeline.recommend_for_client(client).await.unwrap();
-            assert_eq!(at_once.into_inner(), from_pipeline.into_inner());
             tokio::time::sleep(PAUSE).await;
         }
         let ran = reading.await.unwrap();
