@@ -226,11 +226,17 @@ fn answers_that_are_not_taken_cost_no_memory_and_their_connections_are_closed() 
     ] {
         let (seen, open) = beside(&server, async move {
             let held = attacks::zero_window(to, connections, 10, window).await;
-            let wait = if all_held { 15 } else { 3 };
-            tokio::time::sleep(Duration::from_secs(wait)).await;
+            // Ten seconds after the last answer was given, which takes its time on a slow machine.
+            let ends =
+                tokio::time::Instant::now() + Duration::from_secs(if all_held { 30 } else { 3 });
+            if !all_held {
+                tokio::time::sleep_until(ends).await;
+            }
             let mut open = 0;
             for mut stream in held {
-                open += usize::from(!frames::closes(&mut stream, Duration::from_millis(20)).await);
+                let left = ends.saturating_duration_since(tokio::time::Instant::now());
+                let patience = left.max(Duration::from_millis(20));
+                open += usize::from(!frames::closes(&mut stream, patience).await);
             }
             open
         });
