@@ -46,9 +46,13 @@ pub(super) fn of_refusal(refusal: &Refusal) -> Status {
     }
 }
 
+/// The soonest that a caller is told to come again: none is told to do so at once, though room may have come up
+/// while it was refused.
+const SOONEST: Duration = Duration::from_millis(1);
+
 /// Turned away for now; `retry_after` says when to come again.
 pub(super) fn busy(text: impl Into<String>, retry_after: Duration) -> Status {
-    let details = ErrorDetails::with_retry_info(Some(retry_after));
+    let details = ErrorDetails::with_retry_info(Some(retry_after.max(SOONEST)));
     Status::with_error_details(Code::ResourceExhausted, text, details)
 }
 
