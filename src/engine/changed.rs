@@ -114,17 +114,17 @@ impl ChangeLog {
         }
     }
 
-    /// Everything that commits after a sequence touched.
-    pub(super) fn since(&self, sequence: u64) -> Changed {
-        if sequence < self.complete_from {
+    /// Everything that commits after one sequence, up to another, touched. A commit is remembered before its book is
+    /// shown, so that the log alone may name clients that a book does not have yet.
+    pub(super) fn between(&self, after: u64, last: u64) -> Changed {
+        if after < self.complete_from {
             return Changed::All;
         }
         let mut all = Changed::default();
-        for (_, changed) in self
-            .commits
-            .iter()
-            .rev()
-            .take_while(|(at, _)| *at > sequence)
+        let latest = self.commits.iter().rev();
+        for (_, changed) in latest
+            .skip_while(|(at, _)| *at > last)
+            .take_while(|(at, _)| *at > after)
         {
             all.merge(changed);
         }
@@ -141,17 +141,20 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_since_is_the_sum_of_later_commits() {
+    fn what_changed_between_two_books_is_the_sum_of_the_commits_between_them() {
         let mut log = ChangeLog::after(3);
         log.push(4, clients(&[1]));
         log.push(6, clients(&[2]));
-        assert_eq!(log.since(6), clients(&[]));
-        assert_eq!(log.since(4), clients(&[2]));
-        assert_eq!(log.since(3), clients(&[1, 2]));
-        assert_eq!(log.since(2), Changed::All);
+        assert_eq!(log.between(6, 9), clients(&[]));
+        assert_eq!(log.between(4, 9), clients(&[2]));
+        assert_eq!(log.between(3, 9), clients(&[1, 2]));
+        assert_eq!(log.between(2, 9), Changed::All);
+        assert_eq!(log.between(3, 5), clients(&[1]));
+        assert_eq!(log.between(4, 5), clients(&[]));
         log.push(7, Changed::All);
-        assert_eq!(log.since(6), Changed::All);
-        assert_eq!(log.since(7), clients(&[]));
+        assert_eq!(log.between(3, 6), clients(&[1, 2]));
+        assert_eq!(log.between(6, 9), Changed::All);
+        assert_eq!(log.between(7, 9), clients(&[]));
     }
 
     #[test]

@@ -403,7 +403,7 @@ impl Tenant {
     fn advance_insights(&self, last: Option<&Insighted>) -> Result<Arc<Insighted>, EngineError> {
         let moment = self.moment();
         let changed = last.map_or(Changed::All, |last| {
-            self.changed_since(last.moment.book.sequence())
+            self.changed(last.moment.book.sequence(), &moment.book)
         });
         let learn = match last {
             _ if is_small(&moment.book) => Learn::All,

@@ -66,8 +66,10 @@ impl Keeping {
     /// The same with other offers.
     pub(super) fn with(&self, pipeline: Pipeline) -> Self {
         Self {
+            made_of: self.made_of.clone(),
             pipeline,
-            ..self.clone()
+            first: self.first.clone(),
+            today: self.today,
         }
     }
 

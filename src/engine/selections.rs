@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
-use super::tenant::{OfferPlace, Scored, Tenant};
+use super::scored::{OfferPlace, Scored};
+use super::tenant::Tenant;
 
 /// Lists kept at once for one portfolio, 12 bytes an opportunity each; the one longest unused goes first.
 const LISTS: usize = 4;

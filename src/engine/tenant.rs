@@ -12,13 +12,14 @@ use super::evaluating::Evaluated;
 use super::insights::{Insighted, LatestInsights};
 use super::keeping::Keeping;
 use super::pages::PinnedLists;
-use super::scoring::{Eligible, Model, client_offers, fit, hold_out};
+use super::scored::{Row, Scored};
+use super::scoring::{Model, client_offers, fit};
 use super::selections::Selections;
 use super::view::{SMALL_BOOK_TICKETS, View};
 use super::{Advice, Book, EngineError};
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
-use crate::outcome::{HoldOut, held_until};
-use crate::pipeline::{OfferRow, Offered, Order, Pipeline, Place};
+use crate::outcome::held_until;
+use crate::pipeline::{OfferRow, Pipeline};
 use crate::recommend::OutcomesRecipe;
 
 /// Books up to this many tickets are fitted anew when a read meets a write that the model does not
@@ -69,109 +70,6 @@ impl Moment {
                 _ => View::of(&self.book),
             })
         })
-    }
-}
-
-/// The offers of a whole portfolio, and what they were made of.
-#[derive(Debug)]
-pub struct Scored {
-    /// The moment they are of.
-    pub moment: Arc<Moment>,
-    /// The model they were scored with.
-    pub model: Arc<Model>,
-    /// The day that they may be made on.
-    pub today: Day,
-    /// The offers that sell.
-    pub pipeline: Pipeline,
-    /// The offers that keep clients.
-    pub keeping: Keeping,
-    /// Why there may be fewer than expected.
-    pub shortfalls: BTreeSet<Shortfall>,
-    /// By client, how its row of the pipeline came about.
-    rows: Vector<Row>,
-}
-
-/// How one client's offers in a pipeline came about.
-#[derive(Debug, Clone, Default)]
-struct Row {
-    /// [`Book::facts_sequence`] of the book that they follow from.
-    facts_sequence: u64,
-    shortfalls: BTreeSet<Shortfall>,
-}
-
-/// Where an offer of [`Scored`] stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OfferPlace {
-    /// Among those that sell.
-    Sells(Place),
-    /// Among those that keep clients.
-    Keeps(Place),
-}
-
-impl OfferPlace {
-    /// Whose offer stands there.
-    pub fn client(self) -> ClientNo {
-        match self {
-            Self::Sells(place) | Self::Keeps(place) => place.client(),
-        }
-    }
-}
-
-impl Scored {
-    /// Where all offers stand, in the order in which to work them; without those that sell to clients that
-    /// are kept first.
-    pub fn places(&self) -> impl Iterator<Item = OfferPlace> {
-        let (selling, keeping) = (&self.pipeline, &self.keeping.pipeline);
-        let sells = |place: &Place| !self.keeping.comes_first(place.client());
-        let mut sell = selling.places().filter(sells).peekable();
-        let mut keep = keeping.places().peekable();
-        let sells_first = |a: &Place, b: &Place| {
-            Order::Priority
-                .compare(&selling.at(*a), &keeping.at(*b))
-                .is_le()
-        };
-        std::iter::from_fn(move || match (sell.peek(), keep.peek()) {
-            (Some(a), Some(b)) if sells_first(a, b) => sell.next().map(OfferPlace::Sells),
-            (_, Some(_)) => keep.next().map(OfferPlace::Keeps),
-            (_, None) => sell.next().map(OfferPlace::Sells),
-        })
-    }
-
-    /// Where the offers of one client stand, those that sell and then those that keep it; without those that
-    /// sell where it is kept first.
-    pub fn places_of(&self, client: ClientNo) -> impl Iterator<Item = OfferPlace> {
-        let sells = (!self.keeping.comes_first(client)).then(|| self.pipeline.places_of(client));
-        let keeps = self.keeping.pipeline.places_of(client);
-        let sells = sells.into_iter().flatten().map(OfferPlace::Sells);
-        sells.chain(keeps.map(OfferPlace::Keeps))
-    }
-
-    /// The sum of the gains of all offers, in minor units. Cost: the clients that are kept first.
-    pub fn gain_minor(&self) -> i64 {
-        let waits = self
-            .keeping
-            .first()
-            .map(|client| self.pipeline.gain_minor_of(client));
-        let sells = self.pipeline.gain_minor() - waits.sum::<i128>();
-        i64::try_from(sells + self.keeping.pipeline.gain_minor()).unwrap_or(i64::MAX)
-    }
-
-    /// The offer at a place.
-    pub fn at(&self, place: OfferPlace) -> Opportunity {
-        match place {
-            OfferPlace::Sells(place) => self.pipeline.at(place),
-            OfferPlace::Keeps(place) => self.keeping.pipeline.at(place),
-        }
-    }
-
-    /// All offers, at [`Self::places`].
-    pub fn offers(&self) -> impl Iterator<Item = Opportunity> {
-        self.places().map(|place| self.at(place))
-    }
-
-    /// Which clients are scored and not shown.
-    pub fn hold_out(&self) -> HoldOut {
-        hold_out(&self.moment.book, &self.model)
     }
 }
 
@@ -264,9 +162,9 @@ impl Tenant {
         &self.insights
     }
 
-    /// What writes after a sequence touched.
-    pub(super) fn changed_since(&self, sequence: u64) -> Changed {
-        lock(&self.log).since(sequence)
+    /// What writes after a sequence touched, up to those that a book includes.
+    pub(super) fn changed(&self, after: u64, book: &Book) -> Changed {
+        lock(&self.log).between(after, book.sequence())
     }
 
     /// Whether so much was written since the latest model was fitted that it says little of the book.
@@ -274,10 +172,11 @@ impl Tenant {
         let Some(model) = self.model.load_full() else {
             return true;
         };
-        match self.changed_since(model.sequence) {
+        let book = self.book();
+        match self.changed(model.sequence, &book) {
             Changed::All => true,
             Changed::Clients(changed) => {
-                let clients = self.book().clients().numbers();
+                let clients = book.clients().numbers();
                 changed.len() as f64 >= REBUILD_SHARE * clients as f64
             }
         }
@@ -382,32 +281,15 @@ impl Tenant {
         let Some(last) = self.scored.load_full() else {
             return;
         };
-        let (book, changed) = (self.book(), self.changed_since(last.moment.book.sequence()));
-        let changed: Vec<ClientNo> = match changed {
+        let book = self.book();
+        let clients: Vec<ClientNo> = match self.changed(last.moment.book.sequence(), &book) {
             Changed::Clients(changed) if changed.len() < WORKED_OUT_SOON => return,
             Changed::Clients(changed) => changed.into_iter().collect(),
             Changed::All => (0..book.clients().numbers() as u32).map(ClientNo).collect(),
         };
-        let eligible = Eligible::on(&book, last.model.recipe().outcomes, today());
-        let goes = |one: &Opportunity| {
-            book.clients().get(one.client.0).is_none()
-                || eligible.on_hold(one.client, one.product, one.kind)
-        };
-        let less = |pipeline: &Pipeline| pipeline.without(changed.iter().copied(), goes);
-        let (sells, keeps) = (less(&last.pipeline), less(&last.keeping.pipeline));
-        if sells.is_none() && keeps.is_none() {
-            return;
+        if let Some(less) = last.without_held(&book, &clients, today()) {
+            self.scored.store(Some(Arc::new(less)));
         }
-        let keeping = &last.keeping;
-        self.scored.store(Some(Arc::new(Scored {
-            moment: last.moment.clone(),
-            model: last.model.clone(),
-            today: last.today,
-            pipeline: sells.unwrap_or_else(|| last.pipeline.clone()),
-            keeping: keeps.map_or_else(|| keeping.clone(), |keeps| keeping.with(keeps)),
-            shortfalls: last.shortfalls.clone(),
-            rows: last.rows.clone(),
-        })));
     }
 
     /// Fits the model anew and works all offers out with it, while reads and [`Tenant::score`] go on
@@ -476,7 +358,7 @@ impl Tenant {
             |changed: &BTreeSet<ClientNo>| (changed.len() as f64) < REBUILD_SHARE * clients as f64;
         let by_it = last.filter(|last| Arc::ptr_eq(&last.model, &model));
         let since = by_it.map(|last| {
-            let mut changed = lock(&self.log).since(last.moment.book.sequence());
+            let mut changed = self.changed(last.moment.book.sequence(), &moment.book);
             let outcomes = &model.recipe().outcomes;
             for client in released(&moment.book, outcomes, last.today, today) {
                 changed.client(client);
@@ -518,7 +400,9 @@ impl Tenant {
             }
         };
         let kept = last.map(|last| &last.keeping);
-        let changed = kept.map_or(Changed::All, |kept| self.changed_since(kept.sequence()));
+        let changed = kept.map_or(Changed::All, |kept| {
+            self.changed(kept.sequence(), &insighted.moment.book)
+        });
         Scored {
             keeping: Keeping::of(kept, &changed, &insighted, today),
             moment,

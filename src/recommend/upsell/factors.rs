@@ -63,9 +63,9 @@ pub struct Factors {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strengths {
     rank: usize,
-    pub(super) mean: [f64; MOST_FACTORS],
+    mean: [f64; MOST_FACTORS],
     /// The covariance, rank × rank, row by row.
-    pub(super) covariance: [f64; MOST_FACTORS * MOST_FACTORS],
+    covariance: [f64; MOST_FACTORS * MOST_FACTORS],
 }
 
 /// What is expected of one log residual.
