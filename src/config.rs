@@ -52,6 +52,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Connections at once from one address.
     pub max_connections_per_address: usize,
+    /// Connections of one address that may break the protocol in a second; 0 for any number.
+    pub breaches_per_address: u32,
     /// How long a new connection may take until its first call, in seconds.
     pub first_call_seconds: u64,
     /// How long a request may stop coming, or an answer be left untaken, in seconds.
@@ -96,6 +98,7 @@ impl Default for Config {
             free_floor_mib: 64,
             max_connections: 800,
             max_connections_per_address: 200,
+            breaches_per_address: 20,
             first_call_seconds: 10,
             stall_seconds: 10,
             idle_seconds: 300,
@@ -140,6 +143,7 @@ impl Config {
             "free_floor_mib",
             "max_connections",
             "max_connections_per_address",
+            "breaches_per_address",
             "first_call_seconds",
             "stall_seconds",
             "idle_seconds",

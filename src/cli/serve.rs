@@ -77,6 +77,11 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_connections_per_address: Option<usize>,
+    /// Connections of one address that may break the protocol in a second; then others of it wait for the next
+    /// second; 0 for any number, where callers share the address of a proxy [default: 20]
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaches_per_address: Option<u32>,
     /// How long a new connection may take until its first call is there, in seconds [default: 10]
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +190,7 @@ fn limits(config: &Config) -> Limits {
     Limits {
         connections: config.max_connections.max(1),
         connections_per_address: config.max_connections_per_address.max(1),
+        breaches_per_address: config.breaches_per_address,
         first_call: seconds(config.first_call_seconds),
         stall: seconds(config.stall_seconds),
         idle: seconds(config.idle_seconds),

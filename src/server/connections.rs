@@ -1,17 +1,50 @@
-//! Who may hold a connection: so many in all, and so many from one address.
+//! Who may hold a connection: so many in all, and so many from one address. One from an address whose connections
+//! have just broken the protocol one after the other waits before a byte of it is read: closing it at once would
+//! make room for the next.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Limits;
 
+/// Over which time breaches of the protocol are counted.
+const WINDOW: Duration = Duration::from_secs(1);
+
 /// Connections that are open. Invariant: `all` is the sum of `by_address`, which holds no 0.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Taken {
     all: usize,
     by_address: BTreeMap<IpAddr, usize>,
     refused: u64,
+    breaches: Breaches,
+    held_up: u64,
+}
+
+/// How often each address broke the protocol since a second began. A flood of addresses fills it for a second at most.
+#[derive(Debug)]
+struct Breaches {
+    began: Instant,
+    by_address: BTreeMap<IpAddr, u32>,
+}
+
+impl Breaches {
+    fn renew(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.began) >= WINDOW {
+            self.began = now;
+            self.by_address.clear();
+        }
+    }
+
+    fn of(&self, address: IpAddr) -> u32 {
+        self.by_address.get(&address).copied().unwrap_or(0)
+    }
+
+    fn note(&mut self, address: IpAddr, now: Instant) {
+        self.renew(now);
+        *self.by_address.entry(address).or_default() += 1;
+    }
 }
 
 /// The places that there are.
@@ -19,6 +52,7 @@ struct Taken {
 pub(super) struct Places {
     most: usize,
     most_per_address: usize,
+    most_breaches: u32,
     taken: Mutex<Taken>,
 }
 
@@ -28,7 +62,20 @@ impl Places {
         Self {
             most: limits.connections,
             most_per_address: limits.connections_per_address,
-            taken: Mutex::default(),
+            most_breaches: match limits.breaches_per_address {
+                0 => u32::MAX,
+                most => most,
+            },
+            taken: Mutex::new(Taken {
+                all: 0,
+                by_address: BTreeMap::new(),
+                refused: 0,
+                breaches: Breaches {
+                    began: Instant::now(),
+                    by_address: BTreeMap::new(),
+                },
+                held_up: 0,
+            }),
         }
     }
 
@@ -73,6 +120,32 @@ pub(super) struct Place {
     address: IpAddr,
 }
 
+impl Place {
+    /// Until when its connection waits, where its address broke the protocol too often.
+    pub(super) fn waits(&self, now: Instant) -> Option<Instant> {
+        let mut taken = self.places.lock();
+        taken.breaches.renew(now);
+        let breaches = taken.breaches.of(self.address);
+        if breaches < self.places.most_breaches {
+            return None;
+        }
+        taken.held_up += 1;
+        if taken.held_up.is_power_of_two() {
+            tracing::warn!(
+                held_up = taken.held_up,
+                breaches,
+                "connections of an address that broke the protocol wait; see --breaches-per-address"
+            );
+        }
+        Some(taken.breaches.began + WINDOW)
+    }
+
+    /// Its peer did what the protocol does not let it do.
+    pub(super) fn breached(&self, now: Instant) {
+        self.places.lock().breaches.note(self.address, now);
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
@@ -96,11 +169,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn places_are_those_of_a_plain_count(steps in prop::collection::vec((0_u8..4, any::<bool>()), 0..200)) {
-            let places = Arc::new(Places { most: 6, most_per_address: 3, taken: Mutex::default() });
+        fn places_are_those_of_a_plain_count(steps in prop::collection::vec((0_u8..4, 0_u8..3, 0_u64..400), 0..200)) {
+            let limits = Limits {
+                connections: 6,
+                connections_per_address: 3,
+                breaches_per_address: 2,
+                ..Limits::default()
+            };
+            let places = Arc::new(Places::new(&limits));
+            let mut now = places.lock().breaches.began;
+            let mut second = now;
+            let mut breaches: Vec<u8> = Vec::new();
             let mut held: Vec<(u8, Place)> = Vec::new();
-            for (host, come) in steps {
-                if come {
+            for (host, what, after) in steps {
+                now += Duration::from_millis(after);
+                // A second ends for all when anybody comes or breaks in.
+                places.lock().breaches.renew(now);
+                if now >= second + WINDOW {
+                    second = now;
+                    breaches.clear();
+                }
+                if what == 0 {
                     let of_host = held.iter().filter(|(of, _)| *of == host).count();
                     let fits = held.len() < 6 && of_host < 3;
                     let address = Ipv4Addr::new(10, 0, 0, host);
@@ -110,9 +199,17 @@ mod tests {
                     };
                     let place = places.clone().take(address);
                     prop_assert_eq!(place.is_some(), fits);
+                    if let Some(place) = &place {
+                        let broke = breaches.iter().filter(|of| **of == host).count();
+                        prop_assert_eq!(place.waits(now).is_some(), broke >= 2);
+                    }
                     held.extend(place.map(|place| (host, place)));
                 } else if let Some(at) = held.iter().position(|(of, _)| *of == host) {
-                    held.remove(at);
+                    let (_, place) = held.remove(at);
+                    if what == 1 {
+                        place.breached(now);
+                        breaches.push(host);
+                    }
                 }
                 let taken = places.lock();
                 prop_assert_eq!(taken.all, held.len());

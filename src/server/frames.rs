@@ -4,6 +4,9 @@
 //! A PING, a SETTINGS, a PRIORITY or an empty DATA frame costs its sender a few bytes and the server as
 //! much work as a call's own frames. They are counted as they pass; a connection with too many of them in a
 //! second is not read any further before the next, and the system's window then holds its peer up.
+//!
+//! A turn is measured by the work that its bytes make: a few hundred bytes may open and reset as many calls as
+//! take a millisecond, in which others on the thread would wait.
 
 use std::io;
 use std::pin::Pin;
@@ -11,13 +14,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::time::{Instant, Sleep};
 
 use super::pulse::Pulse;
 
-/// Bytes that are read before other connections have their turn.
+/// The work of a turn, after which other connections have theirs, in bytes of messages.
 const TURN: usize = 128 * 1024;
+/// What a frame costs besides its bytes, and what each byte of one that is no message does: it is unpacked.
+const PER_FRAME: usize = 4 * 1024;
+const PER_HEADER_BYTE: usize = 8;
+/// Bytes that are read at once where they may be many small frames.
+const PIECE: u64 = 2 * 1024;
 /// Over which time frames are counted.
 const WINDOW: Duration = Duration::from_secs(1);
 /// Frames that a call may need beside its own: its window, its end, a ping about it.
@@ -36,9 +44,10 @@ const END_STREAM: u8 = 1;
 
 /// A stream whose frames are counted.
 pub(super) struct Frames<IO> {
-    io: IO,
+    io: Take<IO>,
     pulse: Arc<Pulse>,
     most: u64,
+    /// The work that had passed when this turn began.
     turn: usize,
     reader: Reader,
     window: Window,
@@ -53,10 +62,10 @@ struct Window {
     answered: u64,
 }
 
-impl<IO> Frames<IO> {
+impl<IO: AsyncRead> Frames<IO> {
     pub(super) fn new(io: IO, pulse: Arc<Pulse>, most: u32) -> Self {
         Self {
-            io,
+            io: io.take(PIECE),
             pulse,
             most: u64::from(most),
             turn: 0,
@@ -110,31 +119,30 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Frames<IO> {
             ready!(paused.as_mut().poll(context));
             this.paused = None;
         }
-        if this.turn >= TURN {
-            this.turn = 0;
+        if this.reader.work - this.turn >= TURN {
+            this.turn = this.reader.work;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = buffer.filled().len();
+        this.io.set_limit(this.reader.room());
         let read = Pin::new(&mut this.io).poll_read(context, buffer);
         if read.is_pending() {
-            this.turn = 0;
+            this.turn = this.reader.work;
         }
         ready!(read)?;
-        let came = &buffer.filled()[before..];
-        this.turn += came.len();
-        this.reader.pass(came);
+        this.reader.pass(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Frames<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Frames<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
+        Pin::new(self.io.get_mut()).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -142,19 +150,19 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Frames<IO> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+        Pin::new(self.io.get_mut()).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.io.get_ref().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        Pin::new(self.io.get_mut()).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        Pin::new(self.io.get_mut()).poll_shutdown(context)
     }
 }
 
@@ -165,6 +173,8 @@ struct Reader {
     place: Place,
     /// Frames that carried nothing of a call.
     control: u64,
+    /// What all that passed takes to be worked in, in bytes of messages.
+    work: usize,
 }
 
 #[derive(Debug)]
@@ -172,7 +182,7 @@ enum Place {
     Preface(usize),
     Other,
     Header([u8; HEADER], usize),
-    Payload(usize),
+    Payload { left: usize, message: bool },
 }
 
 impl Default for Place {
@@ -182,10 +192,25 @@ impl Default for Place {
 }
 
 impl Reader {
+    /// How many bytes may be read at once.
+    fn room(&self) -> u64 {
+        match self.place {
+            Place::Payload {
+                left,
+                message: true,
+            } => left as u64 + PIECE,
+            Place::Other => u64::MAX,
+            _ => PIECE,
+        }
+    }
+
     fn pass(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             match &mut self.place {
-                Place::Other => return,
+                Place::Other => {
+                    self.work += bytes.len();
+                    return;
+                }
                 Place::Preface(seen) => {
                     let left = &PREFACE[*seen..];
                     let count = left.len().min(bytes.len());
@@ -213,15 +238,23 @@ impl Reader {
                             _ => false,
                         };
                         self.control += u64::from(!of_a_call);
+                        self.work += PER_FRAME;
                         self.place = match length {
                             0 => Place::Header([0; HEADER], 0),
-                            length => Place::Payload(length as usize),
+                            length => Place::Payload {
+                                left: length as usize,
+                                message: kind == DATA,
+                            },
                         };
                     }
                 }
-                Place::Payload(left) => {
+                Place::Payload { left, message } => {
                     let count = (*left).min(bytes.len());
                     *left -= count;
+                    self.work += match message {
+                        true => count,
+                        false => count * PER_HEADER_BYTE,
+                    };
                     bytes = &bytes[count..];
                     if *left == 0 {
                         self.place = Place::Header([0; HEADER], 0);
@@ -270,6 +303,11 @@ mod tests {
                 }
             }
             prop_assert_eq!(reader.control, expected);
+            let work: u32 = frames
+                .iter()
+                .map(|(kind, _, length)| 4_096 + length * if *kind == DATA { 1 } else { 8 })
+                .sum();
+            prop_assert_eq!(reader.work, work as usize);
         }
 
         #[test]
@@ -279,6 +317,42 @@ mod tests {
             reader.pass(&bytes);
             prop_assert_eq!(reader.control, 0);
         }
+    }
+
+    /// How often a stream of these frames gives others their turn, and how many reads it takes.
+    async fn turns_and_reads(frames: Vec<u8>) -> (usize, usize) {
+        let bytes = [PREFACE.to_vec(), frames].concat();
+        let mut frames = Frames::new(&bytes[..], Arc::default(), u32::MAX);
+        let (mut turns, mut reads) = (0, 0);
+        let mut buffer = vec![0; 64 * 1024];
+        std::future::poll_fn(|context| {
+            let mut buffer = ReadBuf::new(&mut buffer);
+            match Pin::new(&mut frames).poll_read(context, &mut buffer) {
+                Poll::Pending => {
+                    turns += 1;
+                    Poll::Pending
+                }
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => Poll::Ready(()),
+                Poll::Ready(read) => {
+                    read.unwrap();
+                    reads += 1;
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        (turns, reads)
+    }
+
+    #[tokio::test]
+    async fn others_wait_for_some_tens_of_frames_and_not_for_the_messages_of_an_import() {
+        let small: Vec<u8> = (0..1_000).flat_map(|_| frame(3, 0, 4)).collect();
+        let (turns, _) = turns_and_reads(small).await;
+        assert!((5..=32).contains(&turns), "{turns}");
+        let large: Vec<u8> = (0..64).flat_map(|_| frame(DATA, 0, 16 * 1024)).collect();
+        let (turns, reads) = turns_and_reads(large).await;
+        assert!(turns <= 12 && reads <= 70, "{turns} {reads}");
     }
 
     #[tokio::test]

@@ -14,6 +14,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at once from one address.
     pub connections_per_address: usize,
+    /// Connections of one address that may break the protocol in a second; 0 for any number.
+    pub breaches_per_address: u32,
     /// How long a new connection may take until its first call is there, with all that comes before it.
     pub first_call: Duration,
     /// How long a request may stop coming, or an answer be left untaken.
@@ -68,6 +70,8 @@ impl Default for Limits {
             connections: 800,
             // A proxy shares its connections among callers; one that does not needs this set.
             connections_per_address: 200,
+            // A caller that is out of order now and then is served; one that only breaks in is not worth reading.
+            breaches_per_address: 20,
             first_call: Duration::from_secs(10),
             stall: Duration::from_secs(10),
             // Clients that keep a channel open make a new connection with their next call.

@@ -2,6 +2,7 @@
 //! [`Pulse`] once a second, and is told to part before it is cut.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -97,6 +98,15 @@ fn of_the_peer(error: &std::io::Error) -> bool {
     )
 }
 
+/// Whether a connection failed because of what its peer said, and not because it left.
+fn breaks_protocol(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| (*error).source()).any(|cause| {
+        let said = cause.downcast_ref::<h2::Error>();
+        let asked = cause.downcast_ref::<hyper::Error>();
+        said.is_some_and(h2::Error::is_library) || asked.is_some_and(hyper::Error::is_parse)
+    })
+}
+
 /// What all connections share.
 struct Transport<S> {
     service: S,
@@ -117,18 +127,24 @@ where
 {
     /// Keeps one connection until it ends.
     async fn keep(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
+        while let Some(until) = place.waits(Instant::now()) {
+            tokio::select! {
+                () = tokio::time::sleep_until(until.into()) => {}
+                () = self.shutdown.clone().wait() => return,
+            }
+        }
         let began = Instant::now();
         // Without it an answer's trailer waits for the caller's delayed acknowledgement, some 40 ms.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, %peer, "no TCP_NODELAY");
         }
         match self.certificates.as_ref().map(Certificates::acceptor) {
-            None => self.talk(stream, began, peer).await,
+            None => self.talk(stream, began, peer, &place).await,
             Some(acceptor) => {
                 let agreed =
                     tokio::time::timeout(self.limits.first_call, acceptor.accept(stream)).await;
                 match agreed {
-                    Ok(Ok(stream)) => Box::pin(self.talk(stream, began, peer)).await,
+                    Ok(Ok(stream)) => Box::pin(self.talk(stream, began, peer, &place)).await,
                     Ok(Err(error)) => tracing::debug!(%error, %peer, "no agreement on TLS"),
                     Err(_) => tracing::debug!(%peer, "no agreement on TLS in time"),
                 }
@@ -137,7 +153,7 @@ where
         drop(place);
     }
 
-    async fn talk<IO>(&self, stream: IO, began: Instant, peer: SocketAddr)
+    async fn talk<IO>(&self, stream: IO, began: Instant, peer: SocketAddr, place: &Place)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -158,6 +174,9 @@ where
             tokio::select! {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
+                        if breaks_protocol(&*error) {
+                            place.breached(Instant::now());
+                        }
                         tracing::debug!(error, %peer, "a connection failed");
                     }
                     return;

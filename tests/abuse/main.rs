@@ -17,7 +17,7 @@ mod good;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carteira::wire::v1;
 use carteira::wire::v1::catalog_service_client::CatalogServiceClient;
@@ -185,6 +185,7 @@ fn floods_of_frames_disturb_a_good_client_no_more_than_an_honest_one_does() {
         let mut tries = 0;
         loop {
             tries += 1;
+            let began = Instant::now();
             let (seen, done) = beside(&server, attack(to));
             assert_eq!(seen.errors, Vec::<String>::new(), "{name}");
             let (attacked, grown) = (p99(&seen), server.memory_kib("VmHWM").saturating_sub(base));
@@ -195,6 +196,13 @@ fn floods_of_frames_disturb_a_good_client_no_more_than_an_honest_one_does() {
                 seen.times.len(),
             );
             assert!(grown <= GROWTH_KIB, "{name}: {grown} KiB more than {base}");
+            // Whoever breaks in 20 times waits for the next second.
+            let seconds = began.elapsed().as_secs() as usize + 2;
+            assert!(
+                done.connections <= 20 * seconds,
+                "{name}: {} connections in {seconds} s",
+                done.connections
+            );
             if attacked <= 2 * alone.max(honest).max(NOISE) {
                 break;
             }
