@@ -16,8 +16,14 @@ const QUEUE: usize = 4_096;
 const QUIET: Duration = Duration::from_secs(2);
 /// A portfolio that is never quiet has its model fitted anew after this all the same.
 const RESTLESS: Duration = Duration::from_secs(60);
-/// How long the background sleeps between looks at portfolios that are not quiet yet.
-const STEP: Duration = Duration::from_millis(200);
+/// Between two looks at portfolios that are not quiet yet the background rests this many times as long as the last one
+/// took, so that it leaves a core to those who ask …
+const REST: u32 = 4;
+/// … but no shorter than this …
+const LEAST_REST: Duration = Duration::from_millis(10);
+/// … and no longer: until its row is worked out again, each question about a client that a write touched is answered
+/// from scratch.
+const MOST_REST: Duration = Duration::from_millis(200);
 
 /// The background thread. It ends when this is dropped.
 #[derive(Debug)]
@@ -54,6 +60,7 @@ struct Touched {
 
 fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, renewing: &Renewing) {
     let mut waiting: BTreeMap<usize, Touched> = BTreeMap::new();
+    let mut took = Duration::ZERO;
     loop {
         if waiting.is_empty() {
             match queue.blocking_recv() {
@@ -61,7 +68,8 @@ fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, renewing: &Renewing) {
                 None => return,
             }
         }
-        std::thread::sleep(STEP);
+        std::thread::sleep((took * REST).clamp(LEAST_REST, MOST_REST));
+        let began = Instant::now();
         loop {
             match queue.try_recv() {
                 Ok(tenant) => note(&mut waiting, tenant),
@@ -87,6 +95,7 @@ fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, renewing: &Renewing) {
                 waiting.remove(&key);
             }
         }
+        took = began.elapsed();
     }
 }
 

@@ -206,10 +206,10 @@ impl Ledger {
 
     /// Folds the overlay of the matrix when it has grown past its share of the book.
     pub(super) fn fold_if_grown(&mut self) {
-        /// Rows in the overlay that cost readers nothing to speak of.
-        const FREE_ROWS: usize = 512;
+        /// Rows in the overlay that cost readers nothing to speak of: each is gone through by every question.
+        const FREE_ROWS: usize = 128;
         let matrix = self.book.matrix();
-        if matrix.overlay_rows() > FREE_ROWS.max(matrix.clients() / 8) {
+        if matrix.overlay_rows() > FREE_ROWS.max(matrix.clients() / 16) {
             self.book.fold();
         }
     }

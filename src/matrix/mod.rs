@@ -2,7 +2,7 @@
 //!
 //! A [`TicketMatrix`] is immutable. A write makes a new one that shares the base of the old and
 //! carries the rows that changed in a small overlay; readers of either see one consistent state.
-//! When the overlay has grown, [`TicketMatrix::fold`] makes a new base of it, in the background.
+//! When the overlay has grown, [`TicketMatrix::fold`] makes a new base of it.
 //!
 //! This room knows no disk, no wire and no clock, and depends on `domain` alone.
 

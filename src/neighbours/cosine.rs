@@ -213,6 +213,11 @@ impl CosineIndex {
         }
     }
 
+    /// Rows that changed since [`CosineIndex::of`]; every search goes through them.
+    pub fn changed_rows(&self) -> usize {
+        self.changed.len()
+    }
+
     /// Whether a client's row is no longer that of the base.
     fn is_changed(&self, client: ClientNo) -> bool {
         !self.changed.is_empty() && self.changed.contains_key(&client.0)

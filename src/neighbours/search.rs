@@ -149,11 +149,12 @@ impl Search {
             }
             let sum = sum_of(own, row);
             let mut found = f32::NAN;
-            for one in &mut *judged {
-                if let Ok(at) = row.binary_search_by_key(&one.product, |cell| cell.product) {
+            for cell in row {
+                if let Ok(at) = judged.binary_search_by_key(&cell.product, |one| one.product) {
+                    let one = &mut judged[at];
                     one.buyers += 1;
                     let difference = measure.difference(&mut found, client);
-                    let buyer = (client, quick_ln(row[at].ticket), NOT_IN_BASE);
+                    let buyer = (client, quick_ln(cell.ticket), NOT_IN_BASE);
                     one.offer(measure, buyer, sum, difference);
                 }
             }

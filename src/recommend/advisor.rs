@@ -99,7 +99,7 @@ impl Advisor {
         })
     }
 
-    /// This model for a book in which some clients changed since it was fitted.
+    /// What was learnt of tickets.
     #[must_use]
     pub fn upsell(&self) -> &UpsellModel {
         &self.upsell
