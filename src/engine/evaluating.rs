@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use super::moments::Moment;
 use super::recipes::{recipe_of, recipe_with};
-use super::tenant::{Moment, Tenant};
+use super::tenant::Tenant;
 use super::{EngineError, Refusal};
 use crate::domain::{DAYS_PER_MONTH, Month, Text, Violation};
 use crate::evaluate::{EvaluateError, Evaluation, GoOn, Horizon, Input, Plan, evaluate};

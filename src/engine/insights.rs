@@ -10,8 +10,9 @@ use rayon::prelude::*;
 
 use super::changed::Changed;
 use super::commit::today;
+use super::moments::Moment;
 use super::recipes::recipe_of;
-use super::tenant::{FRESH_MODEL_TICKETS, Moment, Tenant};
+use super::tenant::{FRESH_MODEL_TICKETS, Tenant};
 use super::{Book, EngineError, Refusal, TicketLine};
 use crate::domain::{
     Attribute, Client, ClientEventKind, ClientNo, Day, Month, Product, ProductNo, Share, Text,

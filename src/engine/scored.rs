@@ -7,8 +7,8 @@ use imbl::Vector;
 
 use super::Book;
 use super::keeping::Keeping;
+use super::moments::Moment;
 use super::scoring::{Eligible, Model, hold_out};
-use super::tenant::Moment;
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
 use crate::outcome::HoldOut;
 use crate::pipeline::{Offered, Order, Pipeline, Place};

@@ -9,8 +9,9 @@ use std::time::SystemTime;
 use rayon::prelude::*;
 
 use super::commit::today;
+use super::moments::Moment;
 use super::recipes::recipe_of;
-use super::tenant::{Moment, Tenant};
+use super::tenant::Tenant;
 use super::{Advice, Book, EngineError, OfferKey, Supposed, View};
 use crate::domain::{
     Client, ClientNo, DAYS_PER_MONTH, Day, Kind, Offer, Opportunity, Outcome, Product, ProductId,

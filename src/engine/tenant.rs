@@ -1,21 +1,21 @@
 //! One portfolio as readers and the background see it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use imbl::Vector;
 
-use super::changed::{ChangeLog, Changed, Touched};
+use super::changed::Changed;
 use super::commit::today;
 use super::evaluating::Evaluated;
 use super::insights::{Insighted, LatestInsights};
 use super::keeping::Keeping;
+use super::moments::{MEASURED_SHARE, Moment, Moments};
 use super::pages::PinnedLists;
 use super::scored::{Row, Scored};
 use super::scoring::{Model, client_offers, fit};
 use super::selections::Selections;
-use super::view::{SMALL_BOOK_TICKETS, View};
 use super::{Advice, Book, EngineError};
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
 use crate::outcome::held_until;
@@ -27,61 +27,13 @@ use crate::recommend::OutcomesRecipe;
 pub(super) const FRESH_MODEL_TICKETS: usize = 5_000;
 /// A share of changed clients from which on the whole pipeline is worked out again.
 pub(super) const REBUILD_SHARE: f64 = 0.1;
-/// A share of clients that changed since the book was measured as a whole, from which on that is done again.
-const MEASURED_SHARE: f64 = 0.125;
 /// The offers of fewer clients than this are worked out again as soon as what is held back is taken off.
 const WORKED_OUT_SOON: usize = 16;
-
-/// One moment of a portfolio: its book, and the measures of it, worked out when first asked for.
-#[derive(Debug)]
-pub struct Moment {
-    /// The book.
-    pub book: Arc<Book>,
-    view: OnceLock<Arc<View>>,
-    /// Measures of an earlier book, and the clients that changed since.
-    earlier: Option<(Arc<View>, Changed)>,
-    /// Which write last concerned each client.
-    touched: Touched,
-}
-
-impl Moment {
-    /// The write that a client's offers have to include to be given at this moment: the last of all where
-    /// the book is small, else the last that concerned the client. What a write means for the offers of others is
-    /// worked out by the renewal.
-    fn to_include(&self, client: ClientNo) -> u64 {
-        match self.book.matrix().tickets() > SMALL_BOOK_TICKETS {
-            true => self.touched.last(client),
-            false => self.book.facts_sequence(),
-        }
-    }
-
-    /// Whether offers of a client that follow from one state of the book are those of this moment. Later ones
-    /// are not: they may name what the moment does not know.
-    fn is_served_by(&self, client: ClientNo, facts_sequence: u64) -> bool {
-        (self.to_include(client)..=self.book.facts_sequence()).contains(&facts_sequence)
-    }
-
-    /// The measures of the book.
-    pub fn view(&self) -> &Arc<View> {
-        self.view.get_or_init(|| {
-            let large = self.book.matrix().tickets() > SMALL_BOOK_TICKETS;
-            Arc::new(match &self.earlier {
-                Some((view, Changed::Clients(clients))) if large => {
-                    view.refresh(&self.book, clients)
-                }
-                _ => View::of(&self.book),
-            })
-        })
-    }
-}
 
 /// One portfolio.
 #[derive(Debug)]
 pub struct Tenant {
-    moment: ArcSwap<Moment>,
-    /// Held while one moment is put in the place of another.
-    showing: Mutex<()>,
-    log: Mutex<ChangeLog>,
+    moments: Moments,
     model: ArcSwapOption<Model>,
     fitting: Mutex<()>,
     scored: ArcSwapOption<Scored>,
@@ -95,17 +47,8 @@ pub struct Tenant {
 impl Tenant {
     /// A portfolio whose readers see this book.
     pub(super) fn new(book: Book) -> Self {
-        let log = ChangeLog::after(book.sequence());
-        let moment = Moment {
-            touched: Touched::after(book.facts_sequence()),
-            book: Arc::new(book),
-            view: OnceLock::new(),
-            earlier: None,
-        };
         Self {
-            moment: ArcSwap::from_pointee(moment),
-            showing: Mutex::new(()),
-            log: Mutex::new(log),
+            moments: Moments::from(book),
             model: ArcSwapOption::empty(),
             fitting: Mutex::new(()),
             scored: ArcSwapOption::empty(),
@@ -119,63 +62,17 @@ impl Tenant {
 
     /// Shows readers the next book. Only the commit thread calls this.
     pub(super) fn publish(&self, book: Book, changed: Changed) {
-        let _showing = lock(&self.showing);
-        let last = self.moment.load();
-        let view = match (last.view.get(), changed.is_nobody()) {
-            (Some(view), true) => OnceLock::from(view.clone()),
-            _ => OnceLock::new(),
-        };
-        let earlier = match (last.view.get(), &last.earlier) {
-            (Some(view), _) => Some((view.clone(), changed.clone())),
-            (None, Some((view, before))) => {
-                let mut all = before.clone();
-                all.merge(&changed);
-                Some((view.clone(), all))
-            }
-            (None, None) => None,
-        };
-        let touched = last.touched.with(book.facts_sequence(), &changed);
-        lock(&self.log).push(book.sequence(), changed);
-        self.moment.store(Arc::new(Moment {
-            touched,
-            book: Arc::new(book),
-            view,
-            earlier,
-        }));
-    }
-
-    /// Measures the book as a whole again where more than a share of its clients changed since it was: medians move
-    /// with the book, and every search goes through the clients that changed. Cost: see [`View::of`].
-    fn measure_anew(&self, share: f64) {
-        let moment = self.moment();
-        let book = &moment.book;
-        let changed = moment.view().cosine.changed_rows() as f64;
-        if changed <= share * book.clients().numbers() as f64 {
-            return;
-        }
-        let view = Arc::new(View::of(book));
-        let _showing = lock(&self.showing);
-        let now = self.moment();
-        let changed = self.changed(book.sequence(), &now.book);
-        self.moment.store(Arc::new(Moment {
-            book: now.book.clone(),
-            view: match changed.is_nobody() {
-                true => OnceLock::from(view.clone()),
-                false => OnceLock::new(),
-            },
-            earlier: Some((view, changed)),
-            touched: now.touched.clone(),
-        }));
+        self.moments.publish(book, changed);
     }
 
     /// The book as it is now.
     pub fn book(&self) -> Arc<Book> {
-        self.moment.load().book.clone()
+        self.moments.latest().book.clone()
     }
 
     /// The moment as it is now.
     pub fn moment(&self) -> Arc<Moment> {
-        self.moment.load_full()
+        self.moments.latest()
     }
 
     /// Lists that pages are read from.
@@ -194,7 +91,7 @@ impl Tenant {
 
     /// What writes after a sequence touched, up to those that a book includes.
     pub(super) fn changed(&self, after: u64, book: &Book) -> Changed {
-        lock(&self.log).between(after, book.sequence())
+        self.moments.changed(after, book)
     }
 
     /// Whether so much was written since the latest model was fitted that it says little of the book.
@@ -285,7 +182,7 @@ impl Tenant {
     /// where much did.
     pub(super) fn score(&self) -> Result<Arc<Scored>, EngineError> {
         let _scoring = lock(&self.scoring);
-        self.measure_anew(MEASURED_SHARE);
+        self.moments.measure_anew(MEASURED_SHARE);
         // The insights first: they know no client that the moment does not.
         let insighted = self.insights()?;
         let (moment, today) = (self.moment(), today());
@@ -326,7 +223,7 @@ impl Tenant {
     /// Fits the model anew and works all offers out with it, while reads and [`Tenant::score`] go on
     /// with the one before; then swaps both in at once, with what was written meanwhile.
     pub(super) fn renew(&self) -> Result<Arc<Scored>, EngineError> {
-        self.measure_anew(0.0);
+        self.moments.measure_anew(0.0);
         let insighted = self.insights()?;
         let (moment, today) = (self.moment(), today());
         let model = self.renewed_model(&moment)?;
@@ -515,112 +412,4 @@ pub(super) fn released(
 /// A poisoned lock guards plain data that a stopped computation left whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::super::ledger::Ledger;
-    use super::super::sales::EarlierSales;
-    use super::super::{TicketDraft, Write, WriteRequest};
-    use super::*;
-    use crate::domain::{
-        Client, ClientId, Currency, Language, Period, Portfolio, PortfolioId, PortfolioNo, Product,
-        ProductId, Text, WindowMonths,
-    };
-    use crate::matrix::Statistics;
-    use crate::store::{SaleEntry, SaleHash};
-
-    struct NoSales;
-
-    impl EarlierSales for NoSales {
-        fn find(&self, _: SaleHash) -> Result<Option<SaleEntry>, EngineError> {
-            Ok(None)
-        }
-    }
-
-    const CLIENTS: usize = 1_100;
-    const PRODUCTS: usize = 50;
-
-    fn tickets(clients: std::ops::Range<usize>, base_minor: i64) -> Write {
-        let ticket = |client: usize, product: usize| TicketDraft {
-            client: ClientId::parse(&format!("c{client}")).unwrap(),
-            product: ProductId::parse(&format!("p{product}")).unwrap(),
-            ticket_minor: base_minor + ((client * 31 + product * 17) % 97) as i64,
-        };
-        let all = clients
-            .flat_map(|client| (0..PRODUCTS).map(move |product| (client, product)))
-            .map(|(client, product)| ticket(client, product));
-        Write::SetTickets(all.collect())
-    }
-
-    #[test]
-    fn a_large_book_is_measured_anew_once_many_clients_changed() {
-        let id = PortfolioId::parse("book").unwrap();
-        let mut ledger = Ledger::create(
-            PortfolioNo(1),
-            Portfolio {
-                id: id.clone(),
-                name: Text::default(),
-                currency: Currency::parse("BRL").unwrap(),
-                period: Period::Month,
-                window: WindowMonths::parse(12).unwrap(),
-                language: Language::English,
-                recipe: Text::parse("standard").unwrap(),
-                recipe_overrides: BTreeMap::new(),
-            },
-        );
-        let mut apply = |write: Write| {
-            let request = WriteRequest {
-                portfolio: id.clone(),
-                request_id: None,
-                write,
-            };
-            ledger.apply(&request, &NoSales, 0).unwrap();
-            ledger.publish()
-        };
-        let clients = (0..CLIENTS).map(|client| Client {
-            id: ClientId::parse(&format!("c{client}")).unwrap(),
-            name: Text::default(),
-            owner: Text::default(),
-            attributes: BTreeMap::new(),
-            excluded_products: BTreeSet::new(),
-        });
-        apply(Write::UpsertClients(clients.collect()));
-        let products = (0..PRODUCTS).map(|product| Product {
-            id: ProductId::parse(&format!("p{product}")).unwrap(),
-            name: Text::default(),
-            category: Text::default(),
-            margin_rate: None,
-            list_price_minor: None,
-            active: true,
-            upgrade_of: None,
-            needs_product: None,
-        });
-        apply(Write::UpsertProducts(products.collect()));
-        let (book, _) = apply(tickets(0..CLIENTS, 1_000));
-        assert!(book.matrix().tickets() > SMALL_BOOK_TICKETS);
-        let tenant = Tenant::new(book);
-        let measured = |tenant: &Tenant| tenant.moment().view().statistics.clone();
-        let as_they_are = |tenant: &Tenant| Statistics::of(tenant.book().matrix());
-        assert_eq!(measured(&tenant), as_they_are(&tenant));
-
-        // One client moves no median to speak of; a fifth of them do.
-        let (book, changed) = apply(tickets(0..1, 9_000));
-        tenant.publish(book, changed);
-        tenant.measure_anew(MEASURED_SHARE);
-        assert_eq!(tenant.moment().view().cosine.changed_rows(), 1);
-        let (book, changed) = apply(tickets(0..CLIENTS / 5, 9_000));
-        tenant.publish(book, changed);
-        assert_ne!(measured(&tenant), as_they_are(&tenant));
-        tenant.measure_anew(MEASURED_SHARE);
-        assert_eq!(measured(&tenant), as_they_are(&tenant));
-        assert_eq!(tenant.moment().view().cosine.changed_rows(), 0);
-
-        // What was written while the book was measured is not lost to the measures.
-        let (book, changed) = apply(tickets(7..9, 20_000));
-        tenant.publish(book, changed);
-        assert_eq!(tenant.moment().view().cosine.changed_rows(), 2);
-    }
 }

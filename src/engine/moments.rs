@@ -1,0 +1,255 @@
+//! The moments of a portfolio: its book after each group of writes, with what was measured of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::Book;
+use super::changed::{ChangeLog, Changed, Touched};
+use super::view::{SMALL_BOOK_TICKETS, View};
+use crate::domain::ClientNo;
+
+/// A share of clients that changed since the book was measured as a whole, from which on that is done again.
+pub(super) const MEASURED_SHARE: f64 = 0.125;
+
+/// One moment of a portfolio: its book, and the measures of it, worked out when first asked for.
+#[derive(Debug)]
+pub struct Moment {
+    /// The book.
+    pub book: Arc<Book>,
+    view: OnceLock<Arc<View>>,
+    /// Measures of an earlier book, and the clients that changed since.
+    earlier: Option<(Arc<View>, Changed)>,
+    /// Which write last concerned each client.
+    touched: Touched,
+}
+
+impl Moment {
+    /// The write that a client's offers have to include to be given at this moment: the last of all where
+    /// the book is small, else the last that concerned the client. What a write means for the offers of others is
+    /// worked out by the renewal.
+    fn to_include(&self, client: ClientNo) -> u64 {
+        match self.book.matrix().tickets() > SMALL_BOOK_TICKETS {
+            true => self.touched.last(client),
+            false => self.book.facts_sequence(),
+        }
+    }
+
+    /// Whether offers of a client that follow from one state of the book are those of this moment. Later ones
+    /// are not: they may name what the moment does not know.
+    pub(super) fn is_served_by(&self, client: ClientNo, facts_sequence: u64) -> bool {
+        (self.to_include(client)..=self.book.facts_sequence()).contains(&facts_sequence)
+    }
+
+    /// The measures of the book.
+    pub fn view(&self) -> &Arc<View> {
+        self.view.get_or_init(|| {
+            let large = self.book.matrix().tickets() > SMALL_BOOK_TICKETS;
+            Arc::new(match &self.earlier {
+                Some((view, Changed::Clients(clients))) if large => {
+                    view.refresh(&self.book, clients)
+                }
+                _ => View::of(&self.book),
+            })
+        })
+    }
+}
+
+/// The latest moment of a portfolio, and what the writes before it touched.
+#[derive(Debug)]
+pub(super) struct Moments {
+    latest: ArcSwap<Moment>,
+    /// Held while one moment is put in the place of another.
+    log: Mutex<ChangeLog>,
+}
+
+impl Moments {
+    /// From a book on.
+    pub(super) fn from(book: Book) -> Self {
+        let log = ChangeLog::after(book.sequence());
+        let first = Moment {
+            touched: Touched::after(book.facts_sequence()),
+            book: Arc::new(book),
+            view: OnceLock::new(),
+            earlier: None,
+        };
+        Self {
+            latest: ArcSwap::from_pointee(first),
+            log: Mutex::new(log),
+        }
+    }
+
+    /// The moment as it is now.
+    pub(super) fn latest(&self) -> Arc<Moment> {
+        self.latest.load_full()
+    }
+
+    /// What writes after a sequence touched, up to those that a book includes.
+    pub(super) fn changed(&self, after: u64, book: &Book) -> Changed {
+        self.log().between(after, book.sequence())
+    }
+
+    /// Shows readers the next book. Only the commit thread calls this.
+    pub(super) fn publish(&self, book: Book, changed: Changed) {
+        let mut log = self.log();
+        let last = self.latest.load();
+        let view = match (last.view.get(), changed.is_nobody()) {
+            (Some(view), true) => OnceLock::from(view.clone()),
+            _ => OnceLock::new(),
+        };
+        let earlier = match (last.view.get(), &last.earlier) {
+            (Some(view), _) => Some((view.clone(), changed.clone())),
+            (None, Some((view, before))) => {
+                let mut all = before.clone();
+                all.merge(&changed);
+                Some((view.clone(), all))
+            }
+            (None, None) => None,
+        };
+        let touched = last.touched.with(book.facts_sequence(), &changed);
+        log.push(book.sequence(), changed);
+        self.latest.store(Arc::new(Moment {
+            touched,
+            book: Arc::new(book),
+            view,
+            earlier,
+        }));
+    }
+
+    /// Measures the book as a whole again where more than a share of its clients changed since it was: medians move
+    /// with the book, and every search goes through the clients that changed. Cost: see [`View::of`].
+    pub(super) fn measure_anew(&self, share: f64) {
+        let moment = self.latest();
+        let book = &moment.book;
+        let changed = moment.view().cosine.changed_rows() as f64;
+        if changed <= share * book.clients().numbers() as f64 {
+            return;
+        }
+        let view = Arc::new(View::of(book));
+        let log = self.log();
+        let now = self.latest();
+        let changed = log.between(book.sequence(), now.book.sequence());
+        self.latest.store(Arc::new(Moment {
+            book: now.book.clone(),
+            view: match changed.is_nobody() {
+                true => OnceLock::from(view.clone()),
+                false => OnceLock::new(),
+            },
+            earlier: Some((view, changed)),
+            touched: now.touched.clone(),
+        }));
+    }
+
+    /// A poisoned lock guards a list that no step leaves half done.
+    fn log(&self) -> MutexGuard<'_, ChangeLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::super::ledger::Ledger;
+    use super::super::sales::EarlierSales;
+    use super::super::{EngineError, TicketDraft, Write, WriteRequest};
+    use super::*;
+    use crate::domain::{
+        Client, ClientId, Currency, Language, Period, Portfolio, PortfolioId, PortfolioNo, Product,
+        ProductId, Text, WindowMonths,
+    };
+    use crate::matrix::Statistics;
+    use crate::store::{SaleEntry, SaleHash};
+
+    struct NoSales;
+
+    impl EarlierSales for NoSales {
+        fn find(&self, _: SaleHash) -> Result<Option<SaleEntry>, EngineError> {
+            Ok(None)
+        }
+    }
+
+    const CLIENTS: usize = 1_100;
+    const PRODUCTS: usize = 50;
+
+    fn tickets(clients: std::ops::Range<usize>, base_minor: i64) -> Write {
+        let ticket = |client: usize, product: usize| TicketDraft {
+            client: ClientId::parse(&format!("c{client}")).unwrap(),
+            product: ProductId::parse(&format!("p{product}")).unwrap(),
+            ticket_minor: base_minor + ((client * 31 + product * 17) % 97) as i64,
+        };
+        let all = clients
+            .flat_map(|client| (0..PRODUCTS).map(move |product| (client, product)))
+            .map(|(client, product)| ticket(client, product));
+        Write::SetTickets(all.collect())
+    }
+
+    #[test]
+    fn a_large_book_is_measured_anew_once_many_clients_changed() {
+        let id = PortfolioId::parse("book").unwrap();
+        let mut ledger = Ledger::create(
+            PortfolioNo(1),
+            Portfolio {
+                id: id.clone(),
+                name: Text::default(),
+                currency: Currency::parse("BRL").unwrap(),
+                period: Period::Month,
+                window: WindowMonths::parse(12).unwrap(),
+                language: Language::English,
+                recipe: Text::parse("standard").unwrap(),
+                recipe_overrides: BTreeMap::new(),
+            },
+        );
+        let mut apply = |write: Write| {
+            let request = WriteRequest {
+                portfolio: id.clone(),
+                request_id: None,
+                write,
+            };
+            ledger.apply(&request, &NoSales, 0).unwrap();
+            ledger.publish()
+        };
+        let clients = (0..CLIENTS).map(|client| Client {
+            id: ClientId::parse(&format!("c{client}")).unwrap(),
+            name: Text::default(),
+            owner: Text::default(),
+            attributes: BTreeMap::new(),
+            excluded_products: BTreeSet::new(),
+        });
+        apply(Write::UpsertClients(clients.collect()));
+        let products = (0..PRODUCTS).map(|product| Product {
+            id: ProductId::parse(&format!("p{product}")).unwrap(),
+            name: Text::default(),
+            category: Text::default(),
+            margin_rate: None,
+            list_price_minor: None,
+            active: true,
+            upgrade_of: None,
+            needs_product: None,
+        });
+        apply(Write::UpsertProducts(products.collect()));
+        let (book, _) = apply(tickets(0..CLIENTS, 1_000));
+        assert!(book.matrix().tickets() > SMALL_BOOK_TICKETS);
+        let moments = Moments::from(book);
+        let measured = |moments: &Moments| moments.latest().view().statistics.clone();
+        let as_they_are = |moments: &Moments| Statistics::of(moments.latest().book.matrix());
+        assert_eq!(measured(&moments), as_they_are(&moments));
+
+        // One client moves no median to speak of; a fifth of them do.
+        let (book, changed) = apply(tickets(0..1, 9_000));
+        moments.publish(book, changed);
+        moments.measure_anew(MEASURED_SHARE);
+        assert_eq!(moments.latest().view().cosine.changed_rows(), 1);
+        let (book, changed) = apply(tickets(0..CLIENTS / 5, 9_000));
+        moments.publish(book, changed);
+        assert_ne!(measured(&moments), as_they_are(&moments));
+        moments.measure_anew(MEASURED_SHARE);
+        assert_eq!(measured(&moments), as_they_are(&moments));
+        assert_eq!(moments.latest().view().cosine.changed_rows(), 0);
+
+        // What was written while the book was measured is not lost to the measures.
+        let (book, changed) = apply(tickets(7..9, 20_000));
+        moments.publish(book, changed);
+        assert_eq!(moments.latest().view().cosine.changed_rows(), 2);
+    }
+}
