@@ -155,6 +155,12 @@ impl<T> FairQueue<T> {
         self.push_at(Instant::now(), portfolio, patience, work)
     }
 
+    /// Why work would not be let in now, for whoever has much to do before there is some. Never waits.
+    pub fn refuses(&self, portfolio: &PortfolioId, patience: &Patience) -> Option<NotQueued> {
+        let now = Instant::now();
+        self.lock().refusal(&self.rules, now, portfolio, patience)
+    }
+
     fn push_at(
         &self,
         now: Instant,
@@ -163,26 +169,10 @@ impl<T> FairQueue<T> {
         work: T,
     ) -> Result<(), NotQueued> {
         let mut state = self.lock();
-        if state.closed {
-            return Err(NotQueued::Closed);
-        }
-        if state.waiting >= self.rules.most {
-            let retry_after = self.rules.burst.max(LEAST_RETRY);
-            return Err(NotQueued::Busy { retry_after });
+        if let Some(refusal) = state.refusal(&self.rules, now, portfolio, patience) {
+            return Err(refusal);
         }
         if let Some(line) = state.lines.get_mut(portfolio) {
-            let standing = now.saturating_duration_since(line.since) >= self.rules.standing_after;
-            let longest = match standing {
-                true => self.rules.standing,
-                false => self.rules.burst,
-            };
-            // Half of the time that the caller has is for the work itself, and for what was misjudged.
-            let longest = longest.min(patience.remaining(now) / 2);
-            let foreseen = line.pace.wait(line.waiting.len(), now);
-            if foreseen > longest {
-                let retry_after = foreseen.saturating_sub(longest).max(LEAST_RETRY);
-                return Err(NotQueued::Busy { retry_after });
-            }
             line.waiting.push_back((patience.clone(), work));
         } else {
             let line = Line {
@@ -255,6 +245,34 @@ impl<T> FairQueue<T> {
 }
 
 impl<T> State<T> {
+    fn refusal(
+        &self,
+        rules: &QueueRules,
+        now: Instant,
+        portfolio: &PortfolioId,
+        patience: &Patience,
+    ) -> Option<NotQueued> {
+        if self.closed {
+            return Some(NotQueued::Closed);
+        }
+        if self.waiting >= rules.most {
+            let retry_after = rules.burst.max(LEAST_RETRY);
+            return Some(NotQueued::Busy { retry_after });
+        }
+        let line = self.lines.get(portfolio)?;
+        let standing = now.saturating_duration_since(line.since) >= rules.standing_after;
+        let longest = match standing {
+            true => rules.standing,
+            false => rules.burst,
+        };
+        // Half of the time that the caller has is for the work itself, and for what was misjudged.
+        let longest = longest.min(patience.remaining(now) / 2);
+        let foreseen = line.pace.wait(line.waiting.len(), now);
+        (foreseen > longest).then(|| NotQueued::Busy {
+            retry_after: foreseen.saturating_sub(longest).max(LEAST_RETRY),
+        })
+    }
+
     /// Takes the next work; what nobody waits for goes to `late` and costs its line no turn.
     fn next(&mut self, now: Instant, late: &mut Vec<T>) -> Option<T> {
         if let Some(errand) = self.errands.pop_front() {
@@ -374,6 +392,10 @@ mod tests {
             .unwrap();
         let refused = queue.push_at(began + ms(5_000), &id(0), &patience, began);
         assert!(matches!(refused, Err(NotQueued::Busy { .. })));
+        let state = queue.lock();
+        let foretold = |line| state.refusal(&RULES, began + ms(5_000), &id(line), &patience);
+        assert_eq!((foretold(0), foretold(1)), (refused.err(), None));
+        drop(state);
         queue
             .push_at(began + ms(5_000), &id(1), &patience, began)
             .unwrap();

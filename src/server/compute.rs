@@ -9,6 +9,7 @@ use tonic::Status;
 
 use super::access::Caller;
 use super::status::busy;
+use crate::domain::PortfolioId;
 use crate::engine::{FairQueue, NotQueued, QueueRules};
 
 type Work = Box<dyn FnOnce() + Send>;
@@ -47,6 +48,12 @@ impl Compute {
         Ok(Self { queue })
     }
 
+    /// Turns a call away that would be turned away with its work, before anything is done to make that.
+    pub(super) fn knock(&self, caller: &Caller) -> Result<(), Status> {
+        let refused = self.queue.0.refuses(portfolio(caller)?, caller.patience());
+        refused.map_or(Ok(()), |refused| Err(turned_away(refused)))
+    }
+
     /// Runs a computation when its portfolio has its turn. One whose caller went away meanwhile, or has no
     /// time left, is not run.
     pub(super) async fn run<T: Send + 'static>(
@@ -54,10 +61,7 @@ impl Compute {
         caller: &Caller,
         work: impl FnOnce() -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
-        // The gate notes the portfolio before anybody gets at what could be computed.
-        let portfolio = caller
-            .portfolio()
-            .ok_or_else(|| Status::internal("the call passed no door"))?;
+        let portfolio = portfolio(caller)?;
         let (reply, answer) = oneshot::channel();
         let patience = caller.patience();
         let end = patience.end();
@@ -67,16 +71,8 @@ impl Compute {
             // A caller that went away needs no answer.
             let _ = reply.send(catch_unwind(AssertUnwindSafe(work)));
         });
-        self.queue
-            .0
-            .push(portfolio, patience, work)
-            .map_err(|error| match error {
-                NotQueued::Busy { retry_after } => busy(
-                    "too many requests are waiting; send it again in a moment",
-                    retry_after,
-                ),
-                NotQueued::Closed => Status::unavailable("the server is shutting down"),
-            })?;
+        let pushed = self.queue.0.push(portfolio, patience, work);
+        pushed.map_err(turned_away)?;
         match answer.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => {
@@ -90,5 +86,21 @@ impl Compute {
             )),
             Err(_) => Err(Status::unavailable("the server is shutting down")),
         }
+    }
+}
+
+/// The portfolio of a caller: the gate notes it before anybody gets at what could be computed.
+fn portfolio(caller: &Caller) -> Result<&PortfolioId, Status> {
+    let portfolio = caller.portfolio();
+    portfolio.ok_or_else(|| Status::internal("the call passed no door"))
+}
+
+fn turned_away(why: NotQueued) -> Status {
+    match why {
+        NotQueued::Busy { retry_after } => busy(
+            "too many requests are waiting; send it again in a moment",
+            retry_after,
+        ),
+        NotQueued::Closed => Status::unavailable("the server is shutting down"),
     }
 }

@@ -250,6 +250,12 @@ impl RecommendationService for Api {
         let (caller, request) = Caller::of(request)?;
         let mut form = Form::default();
         let portfolio = form.portfolio(&request.portfolio_id);
+        // Its list may be long, and not worth a look now. What else is wrong is said once all is read.
+        if let Some(portfolio) = &portfolio
+            && self.gate.tenant(&caller, portfolio).is_ok()
+        {
+            self.compute.knock(&caller)?;
+        }
         let rows = form.size("max_per_kind", request.max_per_kind, DEFAULT_ROWS, MAX_ROWS);
         let language = language(&mut form, "language", request.language);
         let attributes = form.attributes("attributes", &request.attributes);
