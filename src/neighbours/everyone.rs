@@ -1,6 +1,8 @@
 //! Who buys like whom, for all clients at once.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pulp::Arch;
 use rayon::prelude::*;
@@ -47,9 +49,8 @@ impl NearestOfAll {
     /// Clients are cut into blocks. Of a block, the tickets of widely bought products stand in a
     /// dense tile, so that a subject's sums with 64 clients are vectors in registers; the tickets of
     /// the others in short columns, whose sums stay in the first cache. Each pair of blocks is worked
-    /// on once and serves the clients of both. In every round each block is in one pair, so that
-    /// threads never share a list; and a list does not depend on the order in which it was offered
-    /// clients.
+    /// on once and serves the clients of both. No block is in two pairs at once, so that threads never
+    /// share a list; and a list does not depend on the order in which it was offered clients.
     pub fn of_index(index: &CosineIndex, k: usize) -> Self {
         let count = index.clients().div_ceil(BLOCK);
         let blocks: Vec<Block> = (0..count)
@@ -67,27 +68,12 @@ impl NearestOfAll {
                 Mutex::new(lists)
             })
             .collect();
-        let of_block = |at: usize| lists[at].lock().unwrap_or_else(PoisonError::into_inner);
-        (0..count)
-            .into_par_iter()
-            .for_each_init(Meeting::default, |meeting, at| {
-                let lists = Lists {
-                    own: &mut of_block(at),
-                    other: None,
-                };
-                meeting.meet(&blocks[at], None, lists);
-            });
-        for round in rounds(count) {
-            round
-                .into_par_iter()
-                .for_each_init(Meeting::default, |meeting, (one, other)| {
-                    let lists = Lists {
-                        own: &mut of_block(one),
-                        other: Some(&mut of_block(other)),
-                    };
-                    meeting.meet(&blocks[one], Some(&blocks[other]), lists);
-                });
-        }
+        let hall = Hall {
+            blocks: &blocks,
+            lists: &lists,
+            pairs: Mutex::new(Pairs::of(count)),
+        };
+        rayon::scope(|scope| hall.serve(scope));
         drop(blocks);
         let mut all = Self {
             k,
@@ -108,21 +94,88 @@ impl NearestOfAll {
     }
 }
 
-/// All pairs of different blocks in rounds in which no block occurs twice: the circle method of
-/// tournaments (Kirkman, 1847).
-fn rounds(blocks: usize) -> impl Iterator<Item = Vec<(usize, usize)>> {
-    let even = blocks + blocks % 2;
-    let turning = even.saturating_sub(1);
-    (0..turning).map(move |round| {
-        let pair = |seat: usize| match seat {
+/// Where blocks meet.
+struct Hall<'a> {
+    blocks: &'a [Block],
+    lists: &'a [Mutex<Vec<Nearest<Similar>>>],
+    pairs: Mutex<Pairs>,
+}
+
+impl Hall<'_> {
+    /// Has pairs meet until none is free; others join in where more are.
+    fn serve<'scope>(&'scope self, scope: &rayon::Scope<'scope>) {
+        let mut meeting = Meeting::default();
+        let next = || self.pairs().take();
+        while let Some((one, other)) = next() {
+            scope.spawn(|scope| self.serve(scope));
+            let two = (one != other).then_some(other);
+            {
+                let mut others = two.map(|other| lock(&self.lists[other]));
+                let lists = Lists {
+                    own: &mut lock(&self.lists[one]),
+                    other: others.as_mut().map(|others| others.as_mut_slice()),
+                };
+                let other = two.map(|other| &self.blocks[other]);
+                meeting.meet(&self.blocks[one], other, lists);
+            }
+            self.pairs().end((one, other));
+        }
+    }
+
+    fn pairs(&self) -> MutexGuard<'_, Pairs> {
+        lock(&self.pairs)
+    }
+}
+
+/// A poisoned lock is of a search that stopped short: its panic goes on to whoever asked for it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The pairs of blocks that have not met yet, a block with itself among them.
+///
+/// Invariant: of pairs taken and not ended no two share a block.
+struct Pairs {
+    waiting: VecDeque<(usize, usize)>,
+    busy: Vec<bool>,
+}
+
+impl Pairs {
+    /// Each block with itself, which gives its lists a limit; then all pairs of two, those that share no block
+    /// next to each other: the circle method of tournaments (Kirkman, 1847).
+    fn of(blocks: usize) -> Self {
+        let even = blocks + blocks % 2;
+        let turning = even.saturating_sub(1);
+        let pair = move |round: usize, seat: usize| match seat {
             0 => (round, turning),
             _ => ((round + seat) % turning, (round + turning - seat) % turning),
         };
-        (0..even / 2)
-            .map(pair)
-            .filter(|pair| pair.0.max(pair.1) < blocks)
-            .collect()
-    })
+        let rounds = (0..turning)
+            .flat_map(|round| (0..even / 2).map(move |seat| pair(round, seat)))
+            .filter(|pair| pair.0.max(pair.1) < blocks);
+        Self {
+            waiting: (0..blocks)
+                .map(|block| (block, block))
+                .chain(rounds)
+                .collect(),
+            busy: vec![false; blocks],
+        }
+    }
+
+    /// The next pair of which neither is in another.
+    fn take(&mut self) -> Option<(usize, usize)> {
+        let is_free = |pair: &(usize, usize)| !self.busy[pair.0] && !self.busy[pair.1];
+        let at = self.waiting.iter().position(is_free)?;
+        let pair = self.waiting.remove(at)?;
+        self.busy[pair.0] = true;
+        self.busy[pair.1] = true;
+        Some(pair)
+    }
+
+    fn end(&mut self, pair: (usize, usize)) {
+        self.busy[pair.0] = false;
+        self.busy[pair.1] = false;
+    }
 }
 
 /// Rows of a block: places of products and weights, by client.
@@ -219,14 +272,15 @@ impl Block {
         }
     }
 
-    /// Sums of the dense products of some subjects of another block with all clients of this one.
-    fn add_dense(&self, subjects: &Rows, from: usize, sums: &mut [f32]) {
+    /// Sums of the dense products of some subjects of another block with all clients of this one, from the chunk
+    /// of `after` on.
+    fn add_dense(&self, subjects: &Rows, from: usize, after: usize, sums: &mut [f32]) {
         let chunk = self.dense_products * CHUNK;
         // What is not written out in here would not be compiled for the registers that are found.
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                for at in 0..self.clients.div_ceil(CHUNK) {
+                for at in after / CHUNK..self.clients.div_ceil(CHUNK) {
                     let tile = &self.tile[at * chunk..(at + 1) * chunk];
                     for (subject, sums) in sums.chunks_exact_mut(BLOCK).enumerate() {
                         let mut sum = [0.0_f32; CHUNK];
@@ -243,15 +297,20 @@ impl Block {
         );
     }
 
-    /// Adds those of the sparse products of one subject.
-    fn add_sparse(&self, subject: &[(u32, f32)], sums: &mut [f32]) {
+    /// Adds those of the sparse products of one subject, with the clients from `after` on.
+    fn add_sparse(&self, subject: &[(u32, f32)], after: usize, sums: &mut [f32]) {
         // An array's length is known, so that a place in the block needs no check.
         let Ok(sums) = <&mut [f32; BLOCK]>::try_from(sums) else {
             return;
         };
         for &(place, weight) in subject {
             let place = place as usize;
-            let run = self.column_starts[place] as usize..self.column_starts[place + 1] as usize;
+            let mut run =
+                self.column_starts[place] as usize..self.column_starts[place + 1] as usize;
+            if after > 0 {
+                let clients = &self.column_clients[run.clone()];
+                run.start += clients.partition_point(|client| (*client as usize) < after);
+            }
             let clients = &self.column_clients[run.clone()];
             for (&client, other) in clients.iter().zip(&self.column_weights[run]) {
                 sums[client as usize % BLOCK] += weight * other;
@@ -300,8 +359,9 @@ impl Meeting {
     fn meet(&mut self, one: &Block, other: Option<&Block>, mut lists: Lists<'_>) {
         self.raise_bars(lists.others());
         for from in (0..one.clients).step_by(GROUP) {
-            for subject in self.add_up(one, other.unwrap_or(one), from) {
-                let clients = other.unwrap_or(one).clients;
+            let first = other.map_or(from, |_| 0);
+            for subject in self.add_up(one, other.unwrap_or(one), from, first) {
+                let clients = first..other.unwrap_or(one).clients;
                 self.find_hits(subject - from, clients, bar(&lists.own[subject]));
                 let after = other.map_or(subject + 1, |_| 0);
                 self.offer(one, other.unwrap_or(one), subject, after, &mut lists);
@@ -347,29 +407,32 @@ impl Meeting {
         self.bars.resize(BLOCK, f32::INFINITY);
     }
 
-    /// The sums of a group of subjects; returns which these are.
-    fn add_up(&mut self, one: &Block, other: &Block, from: usize) -> std::ops::Range<usize> {
+    /// The sums of a group of subjects with the clients from `after` on; returns which these are.
+    fn add_up(&mut self, one: &Block, other: &Block, from: usize, after: usize) -> Range<usize> {
         let subjects = from..(from + GROUP).min(one.clients);
         self.sums.resize(GROUP * BLOCK, 0.0);
         let sums = &mut self.sums[..subjects.len() * BLOCK];
-        other.add_dense(&one.dense, from, sums);
+        other.add_dense(&one.dense, from, after, sums);
         for (subject, sums) in subjects.clone().zip(sums.chunks_exact_mut(BLOCK)) {
-            other.add_sparse(one.sparse.of(subject), sums);
+            other.add_sparse(one.sparse.of(subject), after, sums);
         }
         subjects
     }
 
     /// Notes where a subject's sums with the clients of a block reach its own bar or the client's.
-    fn find_hits(&mut self, subject: usize, clients: usize, own: f32) {
-        // Up to a whole chunk sums are 0 beyond the last client; what stands further on is of the past.
-        let sums = &self.sums[subject * BLOCK..][..clients.next_multiple_of(LANES)];
-        let (bars, hits) = (&self.bars, &mut self.hits);
+    fn find_hits(&mut self, subject: usize, clients: Range<usize>, own: f32) {
+        // Up to a whole chunk sums are 0 beyond the last client; what stands further on is of the past, as is what
+        // stands before the first chunk.
+        let first = clients.start / CHUNK * CHUNK;
+        let groups = first..clients.end.next_multiple_of(LANES);
+        let sums = &self.sums[subject * BLOCK..][groups.clone()];
+        let (bars, hits) = (&self.bars[groups], &mut self.hits);
         hits.clear();
         Arch::new().dispatch(
             #[inline(always)]
             || {
                 let groups = sums.chunks_exact(LANES).zip(bars.chunks_exact(LANES));
-                for (group, (sums, bars)) in groups.enumerate() {
+                for (group, (sums, bars)) in (first / LANES..).zip(groups) {
                     let mut reached = [0_u16; LANES];
                     for (at, (sum, bar)) in sums.iter().zip(bars).enumerate() {
                         reached[at] = u16::from(*sum >= own.min(*bar)) << at;
@@ -427,25 +490,40 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_of_blocks_meets_once_and_no_block_twice_in_a_round() {
-        for blocks in 0..9 {
-            let mut met = Vec::new();
-            for round in rounds(blocks) {
-                let mut seats: Vec<usize> =
-                    round.iter().flat_map(|pair| [pair.0, pair.1]).collect();
+    fn every_pair_of_blocks_meets_once_and_no_block_is_in_two_at_once() {
+        let mut state = 5_u64;
+        let mut draw = |end: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) as usize % end
+        };
+        for blocks in (0..9).cycle().take(90) {
+            let mut pairs = Pairs::of(blocks);
+            let (mut meeting, mut met) = (Vec::new(), Vec::new());
+            loop {
+                meeting.extend(pairs.take());
+                if meeting.is_empty() {
+                    break;
+                }
+                let mut seats: Vec<usize> = meeting
+                    .iter()
+                    .flat_map(|(one, other)| [Some(*one), (one != other).then_some(*other)])
+                    .flatten()
+                    .collect();
                 let all = seats.len();
                 seats.sort_unstable();
                 seats.dedup();
                 assert_eq!(seats.len(), all);
-                met.extend(
-                    round
-                        .iter()
-                        .map(|pair| (pair.0.min(pair.1), pair.0.max(pair.1))),
-                );
+                if draw(2) == 0 {
+                    let pair = meeting.swap_remove(draw(meeting.len()));
+                    pairs.end(pair);
+                    met.push((pair.0.min(pair.1), pair.0.max(pair.1)));
+                }
             }
             met.sort_unstable();
-            let pairs = (0..blocks).flat_map(|one| (one + 1..blocks).map(move |two| (one, two)));
-            assert!(met.into_iter().eq(pairs));
+            let all = (0..blocks).flat_map(|one| (one..blocks).map(move |two| (one, two)));
+            assert!(met.into_iter().eq(all), "{blocks}");
         }
     }
 }
