@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
+use rayon::prelude::*;
 
 use super::{Directory, Refusal};
 use crate::domain::{
@@ -10,6 +11,10 @@ use crate::domain::{
     Kind, Month, Objective, ObjectiveId, Offer, Portfolio, Product, ProductId, ProductNo, Slot,
 };
 use crate::matrix::{Cell, Purchase, PurchaseLog, TicketMatrix, Window};
+
+/// Histories that are unpacked at once, on all cores, where all are: the rows of a whole book would take as much memory as
+/// the book.
+const ROWS_AT_ONCE: usize = 8_192;
 
 /// What a portfolio holds, in sums that writes keep up to date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -251,10 +256,12 @@ impl Book {
         let (clients, products) = (self.histories.len(), self.products.numbers());
         if window != self.window || self.matrix.clients() == 0 {
             self.window = window;
-            let rows = self
-                .histories
-                .iter()
-                .map(|history| row_of(history, window.as_ref()));
+            let histories: Vec<&History> = self.histories.iter().collect();
+            let rows = histories.chunks(ROWS_AT_ONCE).flat_map(|histories| {
+                let rows = histories.par_iter();
+                let rows = rows.map(|history| row_of(history, window.as_ref()));
+                rows.collect::<Vec<_>>()
+            });
             self.matrix = TicketMatrix::from_rows(products, rows);
             return true;
         }

@@ -1,13 +1,15 @@
 //! A portfolio as the store has it, put back into memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use rayon::prelude::*;
 
 use super::answers::Answers;
 use super::book::Book;
 use super::ledger::Ledger;
-use crate::domain::{ClientNo, History, Slot};
+use crate::domain::{ClientNo, History, Month, Slot};
 use crate::store::LoadedPortfolio;
 
 /// The ledger of a stored portfolio. Cost: its records, and its buckets once.
@@ -24,8 +26,8 @@ pub(super) fn restore(loaded: LoadedPortfolio) -> Ledger {
     }
     book.products.reserve(loaded.next_product.0);
     let mut histories = vec![History::default(); book.clients.numbers()];
+    count(&mut book, &loaded.histories);
     for (client, history) in loaded.histories {
-        count(&mut book, &history);
         histories[client.index()] = history;
     }
     book.histories = histories.into();
@@ -63,18 +65,51 @@ pub(super) fn restore(loaded: LoadedPortfolio) -> Ledger {
     )
 }
 
-/// Adds a history to the sums of its book.
-fn count(book: &mut Book, history: &History) {
-    for bucket in history.iter() {
-        let amount = i128::from(bucket.amount_minor);
-        match bucket.slot {
-            Slot::SetTicket => book.figures.set_tickets_minor += amount,
-            Slot::Month(month) => {
-                book.figures.sales_amount_minor += amount;
-                book.figures.sales += u64::from(bucket.sales);
-                let buckets = book.months.get(&month).copied().unwrap_or(0);
-                book.months.insert(month, buckets + 1);
+/// What a book's histories come to.
+#[derive(Default)]
+struct Sums {
+    set_tickets_minor: i128,
+    sales_amount_minor: i128,
+    sales: u64,
+    /// Buckets by month.
+    months: BTreeMap<Month, u64>,
+}
+
+impl Sums {
+    fn with(mut self, history: &History) -> Self {
+        for bucket in history.iter() {
+            let amount = i128::from(bucket.amount_minor);
+            match bucket.slot {
+                Slot::SetTicket => self.set_tickets_minor += amount,
+                Slot::Month(month) => {
+                    self.sales_amount_minor += amount;
+                    self.sales += u64::from(bucket.sales);
+                    *self.months.entry(month).or_default() += 1;
+                }
             }
         }
+        self
     }
+
+    fn and(mut self, other: Self) -> Self {
+        self.set_tickets_minor += other.set_tickets_minor;
+        self.sales_amount_minor += other.sales_amount_minor;
+        self.sales += other.sales;
+        for (month, buckets) in other.months {
+            *self.months.entry(month).or_default() += buckets;
+        }
+        self
+    }
+}
+
+/// Adds histories to the sums of their book. On all cores.
+fn count(book: &mut Book, histories: &[(ClientNo, History)]) {
+    let sums = histories
+        .par_iter()
+        .fold(Sums::default, |sums, (_, history)| sums.with(history))
+        .reduce(Sums::default, Sums::and);
+    book.figures.set_tickets_minor += sums.set_tickets_minor;
+    book.figures.sales_amount_minor += sums.sales_amount_minor;
+    book.figures.sales += sums.sales;
+    book.months.extend(sums.months);
 }

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use rayon::prelude::*;
 
 use super::change::{Answer, RequestHash, SaleHash};
 use super::digest::Digest;
@@ -65,24 +69,71 @@ pub(super) struct Scanned {
     pub(super) bytes: u64,
 }
 
-/// Scans a disk and checks all of it. `progress` is told after every record; when it breaks, the
-/// scan stops with a fault.
+/// Records that are handed from who reads to who checks at once, in bytes: enough that handing them on costs little.
+const BATCH_BYTES: usize = 256 * 1_024;
+/// How many of these may wait.
+const BATCHES: usize = 8;
+
+/// Scans a disk and checks all of it, on two threads: one reads, one checks what was read before. `progress` is told
+/// after every record; when something is wrong, the scan stops with the fault.
 pub(super) fn scan(disk: &dyn Disk, progress: &dyn Fn()) -> Result<Scanned, Fault> {
-    let mut scan = Scan::default();
-    let mut fault = None;
-    disk.scan(&[], &mut |key, value| {
-        progress();
-        match scan.take(key, value) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(found) => {
-                fault = Some(found);
-                ControlFlow::Break(())
+    let (send, batches) = sync_channel::<RecordBatch>(BATCHES);
+    std::thread::scope(|scope| {
+        let checks = move || -> Result<Scan, Fault> {
+            let mut scan = Scan::default();
+            for batch in batches {
+                batch.each(|key, value| scan.take(key, value))?;
             }
+            Ok(scan)
+        };
+        let thread = std::thread::Builder::new().name("check".into());
+        let checking = thread
+            .spawn_scoped(scope, checks)
+            .map_err(|error| Fault::io("starting a thread", &error))?;
+        let mut batch = RecordBatch::default();
+        let read = disk.scan(&[], &mut |key, value| {
+            progress();
+            batch.push(key, value);
+            if batch.bytes.len() < BATCH_BYTES {
+                return ControlFlow::Continue(());
+            }
+            // Nobody takes any more once a fault was found.
+            match send.send(std::mem::take(&mut batch)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        });
+        let _ = send.send(batch);
+        drop(send);
+        let checked = checking.join().unwrap_or_else(|panic| resume_unwind(panic));
+        read?;
+        checked?.finish()
+    })
+}
+
+/// Records one after the other, each with the lengths of its key and value before it.
+#[derive(Default)]
+struct RecordBatch {
+    lengths: Vec<(u32, u32)>,
+    bytes: Vec<u8>,
+}
+
+impl RecordBatch {
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.lengths.push((key.len() as u32, value.len() as u32));
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+    }
+
+    fn each(&self, mut take: impl FnMut(&[u8], &[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+        let mut rest = self.bytes.as_slice();
+        for &(key_bytes, value_bytes) in &self.lengths {
+            let (key, after) = rest.split_at(key_bytes as usize);
+            let (value, after) = after.split_at(value_bytes as usize);
+            take(key, value)?;
+            rest = after;
         }
-    })?;
-    match fault {
-        Some(fault) => Err(fault),
-        None => scan.finish(),
+        Ok(())
     }
 }
 
@@ -332,23 +383,23 @@ impl Open {
                 format!("the records of the portfolio '{id}' are not those of its last commit");
             return Err(Fault::new(Code::Digest, what));
         }
-        let mut histories = Vec::with_capacity(self.blocks.len());
-        for (client, blocks) in self.blocks {
+        let histories = self.blocks.into_par_iter().map(|(client, blocks)| {
             let history = History::from_blocks(blocks).map_err(|error| {
                 Fault::new(
                     Code::Record,
                     format!("portfolio '{id}', client number {}: {error}", client.0),
                 )
             })?;
-            histories.push((client, history));
-        }
+            let mut buckets = history.iter();
+            let given = buckets.all(|bucket| bucket.product.0 < meta.next_product);
+            drop(buckets);
+            Ok(((client, history), given))
+        });
+        let histories: Vec<_> = histories.collect::<Result<_, Fault>>()?;
+        let (histories, products_given): (Vec<_>, Vec<bool>) = histories.into_iter().unzip();
+        let products_given = products_given.into_iter().all(|given| given);
         // Whatever numbers are used must have been given, or an index into them would be out of bounds.
         let given = |client: &ClientNo| client.0 < meta.next_client;
-        let products_given = histories.iter().all(|(_, history)| {
-            history
-                .iter()
-                .all(|bucket| bucket.product.0 < meta.next_product)
-        });
         let numbers_given = self.clients.iter().all(|(client, _)| given(client))
             && self
                 .products
