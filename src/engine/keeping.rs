@@ -10,7 +10,7 @@ use super::insights::{Insighted, Past, facts, is_small};
 use super::scoring::Eligible;
 use super::tenant::{REBUILD_SHARE, Tenant, released};
 use super::{Book, EngineError};
-use crate::domain::{ClientNo, Day, Kind, ProductNo, Share};
+use crate::domain::{ClientNo, Day, Kind, Opportunity, ProductNo, Share};
 use crate::insight::{Keeper, Kept, Known, Tally};
 use crate::pipeline::{OfferRow, Pipeline, Rules};
 use crate::recommend::Recipe;
@@ -248,11 +248,32 @@ impl Tenant {
         client: ClientNo,
         today: Day,
     ) -> Result<(Vec<Kept>, bool), EngineError> {
-        let scored = self.latest_scored().filter(|_| !is_small(book));
-        let made_of = match scored {
-            Some(scored) => scored.keeping.made_of.clone(),
-            None => MadeOf::these(&*self.insights_for_now()?),
-        };
+        if let Some(kept) = self.keep_by_pipeline(book, client, today) {
+            return Ok(kept);
+        }
+        let made_of = MadeOf::these(&*self.insights_for_now()?);
         Ok(kept(&made_of, book, client, today))
+    }
+
+    fn keep_by_pipeline(
+        &self,
+        book: &Book,
+        client: ClientNo,
+        today: Day,
+    ) -> Option<(Vec<Kept>, bool)> {
+        let scored = self.latest_scored().filter(|_| !is_small(book))?;
+        Some(kept(&scored.keeping.made_of, book, client, today))
+    }
+
+    /// The same as offers, where it takes no more than a look at the client's buckets.
+    pub(super) fn keep_soon(
+        &self,
+        book: &Book,
+        client: ClientNo,
+        today: Day,
+    ) -> Option<(Vec<Opportunity>, bool)> {
+        let (kept, comes_first) = self.keep_by_pipeline(book, client, today)?;
+        let offers = kept.into_iter().map(|one| one.opportunity);
+        Some((offers.collect(), comes_first))
     }
 }

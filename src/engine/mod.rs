@@ -40,6 +40,7 @@ mod scoring;
 mod selections;
 mod tenant;
 mod view;
+mod worked_out;
 mod write;
 
 pub use advice::{Advice, Supposed};

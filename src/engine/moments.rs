@@ -147,7 +147,7 @@ impl Moments {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::super::ledger::Ledger;
@@ -169,78 +169,99 @@ mod tests {
         }
     }
 
-    const CLIENTS: usize = 1_100;
-    const PRODUCTS: usize = 50;
+    pub(in super::super) const CLIENTS: usize = 150;
+    pub(in super::super) const PRODUCTS: usize = 50;
 
-    fn tickets(clients: std::ops::Range<usize>, base_minor: i64) -> Write {
-        let ticket = |client: usize, product: usize| TicketDraft {
-            client: ClientId::parse(&format!("c{client}")).unwrap(),
-            product: ProductId::parse(&format!("p{product}")).unwrap(),
-            ticket_minor: base_minor + ((client * 31 + product * 17) % 97) as i64,
-        };
-        let all = clients
-            .flat_map(|client| (0..PRODUCTS).map(move |product| (client, product)))
-            .map(|(client, product)| ticket(client, product));
-        Write::SetTickets(all.collect())
+    /// Whoever writes to a large book without dates, in which every client buys every product.
+    pub(in super::super) struct Writing {
+        id: PortfolioId,
+        ledger: Ledger,
+    }
+
+    impl Writing {
+        /// The book as it was first written.
+        pub(in super::super) fn begin() -> (Self, Book) {
+            let id = PortfolioId::parse("book").unwrap();
+            let ledger = Ledger::create(
+                PortfolioNo(1),
+                Portfolio {
+                    id: id.clone(),
+                    name: Text::default(),
+                    currency: Currency::parse("BRL").unwrap(),
+                    period: Period::Month,
+                    window: WindowMonths::parse(12).unwrap(),
+                    language: Language::English,
+                    recipe: Text::parse("standard").unwrap(),
+                    recipe_overrides: BTreeMap::new(),
+                },
+            );
+            let mut writing = Self { id, ledger };
+            let clients = (0..CLIENTS).map(|client| Client {
+                id: ClientId::parse(&format!("c{client}")).unwrap(),
+                name: Text::default(),
+                owner: Text::default(),
+                attributes: BTreeMap::new(),
+                excluded_products: BTreeSet::new(),
+            });
+            writing.apply(Write::UpsertClients(clients.collect()));
+            let products = (0..PRODUCTS).map(|product| Product {
+                id: ProductId::parse(&format!("p{product}")).unwrap(),
+                name: Text::default(),
+                category: Text::default(),
+                margin_rate: None,
+                list_price_minor: None,
+                active: true,
+                upgrade_of: None,
+                needs_product: None,
+            });
+            writing.apply(Write::UpsertProducts(products.collect()));
+            let (book, _) = writing.set(0..CLIENTS, 1_000);
+            assert!(book.matrix().tickets() > SMALL_BOOK_TICKETS);
+            (writing, book)
+        }
+
+        /// Sets all tickets of some clients, to some hundred minor units from a base on.
+        pub(in super::super) fn set(
+            &mut self,
+            clients: std::ops::Range<usize>,
+            base_minor: i64,
+        ) -> (Book, Changed) {
+            let ticket = |client: usize, product: usize| TicketDraft {
+                client: ClientId::parse(&format!("c{client}")).unwrap(),
+                product: ProductId::parse(&format!("p{product}")).unwrap(),
+                ticket_minor: base_minor + ((client * 31 + product * 17) % 97) as i64,
+            };
+            let all = clients
+                .flat_map(|client| (0..PRODUCTS).map(move |product| (client, product)))
+                .map(|(client, product)| ticket(client, product));
+            self.apply(Write::SetTickets(all.collect()))
+        }
+
+        fn apply(&mut self, write: Write) -> (Book, Changed) {
+            let request = WriteRequest {
+                portfolio: self.id.clone(),
+                request_id: None,
+                write,
+            };
+            self.ledger.apply(&request, &NoSales, 0).unwrap();
+            self.ledger.publish()
+        }
     }
 
     #[test]
     fn a_large_book_is_measured_anew_once_many_clients_changed() {
-        let id = PortfolioId::parse("book").unwrap();
-        let mut ledger = Ledger::create(
-            PortfolioNo(1),
-            Portfolio {
-                id: id.clone(),
-                name: Text::default(),
-                currency: Currency::parse("BRL").unwrap(),
-                period: Period::Month,
-                window: WindowMonths::parse(12).unwrap(),
-                language: Language::English,
-                recipe: Text::parse("standard").unwrap(),
-                recipe_overrides: BTreeMap::new(),
-            },
-        );
-        let mut apply = |write: Write| {
-            let request = WriteRequest {
-                portfolio: id.clone(),
-                request_id: None,
-                write,
-            };
-            ledger.apply(&request, &NoSales, 0).unwrap();
-            ledger.publish()
-        };
-        let clients = (0..CLIENTS).map(|client| Client {
-            id: ClientId::parse(&format!("c{client}")).unwrap(),
-            name: Text::default(),
-            owner: Text::default(),
-            attributes: BTreeMap::new(),
-            excluded_products: BTreeSet::new(),
-        });
-        apply(Write::UpsertClients(clients.collect()));
-        let products = (0..PRODUCTS).map(|product| Product {
-            id: ProductId::parse(&format!("p{product}")).unwrap(),
-            name: Text::default(),
-            category: Text::default(),
-            margin_rate: None,
-            list_price_minor: None,
-            active: true,
-            upgrade_of: None,
-            needs_product: None,
-        });
-        apply(Write::UpsertProducts(products.collect()));
-        let (book, _) = apply(tickets(0..CLIENTS, 1_000));
-        assert!(book.matrix().tickets() > SMALL_BOOK_TICKETS);
+        let (mut writing, book) = Writing::begin();
         let moments = Moments::from(book);
         let measured = |moments: &Moments| moments.latest().view().statistics.clone();
         let as_they_are = |moments: &Moments| Statistics::of(moments.latest().book.matrix());
         assert_eq!(measured(&moments), as_they_are(&moments));
 
         // One client moves no median to speak of; a fifth of them do.
-        let (book, changed) = apply(tickets(0..1, 9_000));
+        let (book, changed) = writing.set(0..1, 9_000);
         moments.publish(book, changed);
         moments.measure_anew(MEASURED_SHARE);
         assert_eq!(moments.latest().view().cosine.changed_rows(), 1);
-        let (book, changed) = apply(tickets(0..CLIENTS / 5, 9_000));
+        let (book, changed) = writing.set(0..CLIENTS / 5, 9_000);
         moments.publish(book, changed);
         assert_ne!(measured(&moments), as_they_are(&moments));
         moments.measure_anew(MEASURED_SHARE);
@@ -248,7 +269,7 @@ mod tests {
         assert_eq!(moments.latest().view().cosine.changed_rows(), 0);
 
         // What was written while the book was measured is not lost to the measures.
-        let (book, changed) = apply(tickets(7..9, 20_000));
+        let (book, changed) = writing.set(7..9, 20_000);
         moments.publish(book, changed);
         assert_eq!(moments.latest().view().cosine.changed_rows(), 2);
     }

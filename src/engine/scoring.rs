@@ -47,6 +47,13 @@ impl Model {
         &self.recipe
     }
 
+    /// Keeps what estimates from a moment's book need most, where the model was fitted to another: they are the same
+    /// either way.
+    pub(super) fn remember(&self, moment: &Moment) {
+        let scene = scene(&moment.book, moment.view(), &self.recipe);
+        self.advisor.upsell().remember(&scene.book);
+    }
+
     /// What reported outcomes say of its probabilities.
     pub fn outcomes(&self) -> Option<&outcome::Learnt> {
         self.outcomes.as_ref()
@@ -136,17 +143,13 @@ impl Tenant {
             Some(advice) => advice,
             None => {
                 let scene = scene(&moment.book, moment.view(), &model.recipe);
-                SCRATCH.with_borrow_mut(|scratch| {
-                    advise(
-                        &moment.book,
-                        &scene,
-                        &model,
-                        today(),
-                        client,
-                        record,
-                        scratch,
-                    )
-                })
+                let (book, today) = (&moment.book, today());
+                let advice = SCRATCH.with_borrow_mut(|scratch| {
+                    advise(book, &scene, &model, today, client, record, scratch)
+                });
+                self.worked_out()
+                    .keep(moment, &model, today, client, &advice);
+                advice
             }
         };
         let keep = match self.kept_keep(moment, client) {
@@ -165,7 +168,9 @@ impl Tenant {
         let model = self.good_model(moment)?;
         let record = moment.book.clients().get(client.0)?;
         let advice = self.kept_advice(moment, &model, client)?;
-        let keep = self.kept_keep(moment, client)?;
+        let keep = self
+            .kept_keep(moment, client)
+            .or_else(|| self.keep_soon(&moment.book, client, today()))?;
         Some(whole(&moment.book, &model, record, advice, keep))
     }
 

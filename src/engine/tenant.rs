@@ -16,6 +16,7 @@ use super::pages::PinnedLists;
 use super::scored::{Row, Scored};
 use super::scoring::{Model, client_offers, fit};
 use super::selections::Selections;
+use super::worked_out::WorkedOut;
 use super::{Advice, Book, EngineError};
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
 use crate::outcome::held_until;
@@ -38,6 +39,7 @@ pub struct Tenant {
     fitting: Mutex<()>,
     scored: ArcSwapOption<Scored>,
     scoring: Mutex<()>,
+    worked_out: WorkedOut,
     lists: Mutex<PinnedLists>,
     selections: Mutex<Selections>,
     graded: ArcSwapOption<Evaluated>,
@@ -53,6 +55,7 @@ impl Tenant {
             fitting: Mutex::new(()),
             scored: ArcSwapOption::empty(),
             scoring: Mutex::new(()),
+            worked_out: WorkedOut::default(),
             lists: Mutex::new(PinnedLists::default()),
             selections: Mutex::default(),
             graded: ArcSwapOption::empty(),
@@ -197,8 +200,9 @@ impl Tenant {
             return Ok(last.clone());
         }
         let model = self.model(&moment)?;
+        model.remember(&moment);
         let scored = Arc::new(self.advance(last.as_deref(), insighted, moment, model, today));
-        self.scored.store(Some(scored.clone()));
+        self.show(&scored);
         Ok(scored)
     }
 
@@ -251,8 +255,15 @@ impl Tenant {
             }
         };
         self.model.store(Some(scored.model.clone()));
-        self.scored.store(Some(scored.clone()));
+        self.show(&scored);
         Ok(scored)
+    }
+
+    /// Puts offers in the place of those before.
+    fn show(&self, scored: &Arc<Scored>) {
+        self.scored.store(Some(scored.clone()));
+        let facts_sequence = scored.moment.book.facts_sequence();
+        self.worked_out.forget(&scored.model, facts_sequence);
     }
 
     /// The model fitted to a moment. Reads get it at once where they wait for it: in a small book,
@@ -307,7 +318,7 @@ impl Tenant {
         let (pipeline, rows) = match since {
             Some((last, Changed::Clients(changed))) if few(&changed) => {
                 let changed: Vec<_> = changed.into_iter().collect();
-                let found = client_offers(&moment, &model, today, &changed);
+                let found = self.changed_offers(&moment, &model, today, &changed);
                 let mut rows = last.rows.clone();
                 while rows.len() < clients {
                     rows.push_back(Row::default());
@@ -343,25 +354,60 @@ impl Tenant {
         }
     }
 
-    /// What more a client would buy, from the pipeline; `None` where it has to be worked out: something that
-    /// concerns the client was written since its row was, or the pipeline is of another model or day.
+    /// The offers of some clients that sell, as [`client_offers`]; those that were worked out on request are not
+    /// worked out again.
+    fn changed_offers(
+        &self,
+        moment: &Moment,
+        model: &Arc<Model>,
+        today: Day,
+        clients: &[ClientNo],
+    ) -> Vec<(BTreeSet<Shortfall>, OfferRow)> {
+        let there = |client: &ClientNo| self.worked_out.find(moment, model, today, *client);
+        let found: Vec<_> = clients.iter().map(there).collect();
+        let missing = clients.iter().zip(&found);
+        let missing: Vec<ClientNo> = missing
+            .filter(|(_, found)| found.is_none())
+            .map(|(client, _)| *client)
+            .collect();
+        let mut rest = client_offers(moment, model, today, &missing).into_iter();
+        let found = found.into_iter();
+        found
+            .filter_map(|found| found.or_else(|| rest.next()))
+            .collect()
+    }
+
+    /// What more a client would buy, from the pipeline or as it was worked out since; `None` where it has to be worked
+    /// out: something that concerns the client was written, or what there is is of another model or day.
     pub(super) fn kept_advice(
         &self,
         moment: &Moment,
         model: &Arc<Model>,
         client: ClientNo,
     ) -> Option<Advice> {
+        let today = today();
         let scored = self.scored.load();
-        let scored = scored.as_ref()?;
-        let row = scored.rows.get(client.index())?;
-        let is_true = moment.is_served_by(client, row.facts_sequence)
-            && scored.today == today()
-            && Arc::ptr_eq(&scored.model, model);
-        is_true.then(|| Advice {
-            opportunities: scored.pipeline.of(client),
+        let row = scored.as_ref().and_then(|scored| {
+            let row = scored.rows.get(client.index())?;
+            let is_true = moment.is_served_by(client, row.facts_sequence)
+                && scored.today == today
+                && Arc::ptr_eq(&scored.model, model);
+            is_true.then(|| (scored.pipeline.of(client), row.shortfalls.clone()))
+        });
+        let (opportunities, shortfalls) = row.or_else(|| {
+            let (shortfalls, offers) = self.worked_out.find(moment, model, today, client)?;
+            Some((offers.opportunities(client).collect(), shortfalls))
+        })?;
+        Some(Advice {
+            opportunities,
             keep: Vec::new(),
-            shortfalls: row.shortfalls.clone(),
+            shortfalls,
         })
+    }
+
+    /// What was worked out on request and is newer than the pipeline.
+    pub(super) fn worked_out(&self) -> &WorkedOut {
+        &self.worked_out
     }
 
     /// What keeps a client, from the pipeline, and whether that comes before selling it more; `None` where it

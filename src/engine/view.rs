@@ -10,7 +10,7 @@ use crate::neighbours::{CosineIndex, Profiles};
 use crate::recommend::ProductTraits;
 
 /// Books up to this many tickets are measured anew after every write: it takes milliseconds.
-pub(super) const SMALL_BOOK_TICKETS: usize = 50_000;
+pub(super) const SMALL_BOOK_TICKETS: usize = if cfg!(test) { 5_000 } else { 50_000 };
 
 /// The measures of one book.
 #[derive(Debug)]

@@ -103,10 +103,8 @@ impl Pipeline {
 
     /// One client's opportunities, by priority.
     pub fn of(&self, client: ClientNo) -> Vec<Opportunity> {
-        let places = 0..self.rows.get(client.index()).map_or(0, OfferRow::len);
-        places
-            .map(|at| self.rows[client.index()].at(client, at))
-            .collect()
+        let row = self.rows.get(client.index());
+        row.map_or_else(Vec::new, |row| row.opportunities(client).collect())
     }
 
     /// All opportunities, best first.

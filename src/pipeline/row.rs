@@ -89,6 +89,11 @@ impl OfferRow {
         }
     }
 
+    /// All of them, of the client whose row this is.
+    pub fn opportunities(&self, client: ClientNo) -> impl Iterator<Item = Opportunity> {
+        (0..self.len()).map(move |place| self.at(client, place))
+    }
+
     /// The priority of the opportunity at a place, its product and its kind: what lists are ordered by.
     #[inline]
     pub(super) fn rank(&self, place: usize) -> (f64, ProductNo, Kind) {

@@ -2,6 +2,7 @@
 
 use super::UpsellModel;
 use super::coverage::ln_total;
+use super::residuals::Residuals;
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, ClientStatistics};
 use crate::neighbours::{Buyer, Search, Subject};
@@ -266,18 +267,26 @@ impl UpsellModel {
     /// weight, so that their sums do not depend on how they were found.
     fn gather(&self, book: &Book<'_>, product: ProductNo, nearest: &[Buyer], keys: &mut Vec<u128>) {
         let rule = self.distance_rule();
-        let known = self.residuals.know(book.matrix, book.statistics, product);
+        let kept = self.residuals.now();
+        let known = kept.know(book.matrix, book.statistics, product);
+        let kept = known.then_some(&**kept);
         keys.clear();
         keys.extend(nearest.iter().map(|buyer| {
-            let residual = self.residual_at(book, product, buyer, known);
+            let residual = self.residual_at(book, product, buyer, kept);
             pack(residual, rule.weight(buyer.distance))
         }));
         keys.sort_unstable();
     }
 
-    /// The residual of a buyer's ticket: kept, where what is kept is `known` to be true.
-    fn residual_at(&self, book: &Book<'_>, product: ProductNo, buyer: &Buyer, known: bool) -> f32 {
-        let kept = known.then(|| self.residuals.at(buyer.posting)).flatten();
+    /// The residual of a buyer's ticket, from what is kept where that is true of the product.
+    fn residual_at(
+        &self,
+        book: &Book<'_>,
+        product: ProductNo,
+        buyer: &Buyer,
+        kept: Option<&Residuals>,
+    ) -> f32 {
+        let kept = kept.and_then(|kept| kept.at(buyer.posting));
         kept.unwrap_or_else(|| {
             let cell = book.matrix.cell(buyer.client, product);
             let ticket = cell.map_or(f32::MIN_POSITIVE, |cell| cell.ticket);
@@ -297,7 +306,9 @@ impl UpsellModel {
         scratch: &Scratch,
     ) -> Vec<Evidence> {
         let rule = self.distance_rule();
-        let known = self.residuals.know(book.matrix, book.statistics, product);
+        let kept = self.residuals.now();
+        let known = kept.know(book.matrix, book.statistics, product);
+        let kept = known.then_some(&**kept);
         let found = scratch.search.buyers(product);
         let mut nearest = found.map_or(Vec::new(), |found| found.nearest.to_vec());
         nearest.sort_unstable_by(|a, b| {
@@ -312,7 +323,7 @@ impl UpsellModel {
             Evidence {
                 client: buyer.client,
                 weight: rule.weight(buyer.distance) + parts.own_share,
-                residual: f64::from(self.residual_at(book, product, buyer, known)),
+                residual: f64::from(self.residual_at(book, product, buyer, kept)),
                 ticket: ticket.map_or(0.0, |cell| cell.ticket),
                 common: row.iter().filter(both).count() as u32,
             }

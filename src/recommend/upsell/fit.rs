@@ -8,7 +8,7 @@ use super::estimate::{LEVELS, POINTS, Scratch};
 use super::factors::{FactorRule, Factors};
 use super::held_out::{Fold, Judged, Part, folds, loss};
 use super::prices::priors;
-use super::residuals::Residuals;
+use super::residuals::{KeptResiduals, Residuals};
 use super::strengths::StrengthTable;
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::Cell;
@@ -29,7 +29,7 @@ pub struct UpsellModel {
     pub(super) coverage: Coverage,
     pub(super) book_points: [f32; POINTS],
     product_points: std::sync::Arc<Vec<[f32; POINTS]>>,
-    pub(super) residuals: std::sync::Arc<Residuals>,
+    pub(super) residuals: KeptResiduals,
     rule: DistanceRule,
     held_out: usize,
     held_out_loss: f64,
@@ -141,7 +141,7 @@ impl UpsellModel {
             coverage: Coverage::default(),
             book_points: [0.0; POINTS],
             product_points: std::sync::Arc::default(),
-            residuals: std::sync::Arc::default(),
+            residuals: KeptResiduals::default(),
             rule: DistanceRule {
                 spread: book.statistics.spread(),
                 shrink: upsell.distance_shrink,
@@ -180,7 +180,7 @@ impl UpsellModel {
     }
 
     /// Keeps the residuals of the tickets in the base of a book's matrix, for estimates from it.
-    fn keep_residuals(&mut self, book: &Book<'_>) {
+    fn keep_residuals(&self, book: &Book<'_>) {
         let of_product = |product: u32| {
             let product = ProductNo(product);
             let run = book.matrix.base_column(product);
@@ -191,8 +191,17 @@ impl UpsellModel {
         };
         let products = 0..book.matrix.products() as u32;
         let residuals: Vec<Vec<f32>> = products.into_par_iter().map(of_product).collect();
-        let kept = Residuals::of(book.matrix, book.statistics, &residuals);
-        self.residuals = std::sync::Arc::new(kept);
+        self.residuals
+            .put(Residuals::of(book.matrix, book.statistics, &residuals));
+    }
+
+    /// Keeps the residuals of the tickets in the base of a book's matrix where those that are kept are of another:
+    /// estimates from this book are the same either way, and take a fraction of the time. Cost: a look at each
+    /// product, or the tickets × factors.
+    pub fn remember(&self, book: &Book<'_>) {
+        if !self.residuals.now().know_all(book.matrix, book.statistics) {
+            self.keep_residuals(book);
+        }
     }
 
     /// The same choices and coverage shifts on another state of the book, such as an earlier one.

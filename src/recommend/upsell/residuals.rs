@@ -1,5 +1,9 @@
 //! How far every ticket of a book stands from its level, kept for those that are read again and again.
 
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+
 use crate::domain::ProductNo;
 use crate::matrix::{Statistics, TicketMatrix};
 use crate::neighbours::NOT_IN_BASE;
@@ -11,6 +15,29 @@ pub(super) struct Residuals {
     /// By product, the median that they were measured against.
     ln_medians: Vec<f64>,
     by_posting: Vec<f32>,
+}
+
+/// The residuals that a model keeps. Those of another base may take their place while others read.
+#[derive(Debug, Default)]
+pub(super) struct KeptResiduals(ArcSwap<Residuals>);
+
+impl Clone for KeptResiduals {
+    /// The same until either is given others.
+    fn clone(&self) -> Self {
+        Self(ArcSwap::new(self.0.load_full()))
+    }
+}
+
+impl KeptResiduals {
+    /// Those that are kept now.
+    pub(super) fn now(&self) -> Guard<Arc<Residuals>> {
+        self.0.load()
+    }
+
+    /// Puts others in their place.
+    pub(super) fn put(&self, residuals: Residuals) {
+        self.0.store(Arc::new(residuals));
+    }
 }
 
 impl Residuals {
@@ -27,6 +54,13 @@ impl Residuals {
             ln_medians: products.map(ln_median).collect(),
             by_posting: residuals.concat(),
         }
+    }
+
+    /// Whether what is kept of all tickets is true in a book.
+    pub(super) fn know_all(&self, matrix: &TicketMatrix, statistics: &Statistics) -> bool {
+        let products = 0..matrix.products() as u32;
+        let mut products = products.map(ProductNo);
+        products.all(|product| self.know(matrix, statistics, product))
     }
 
     /// Whether what is kept of a product's tickets is true in a book.
