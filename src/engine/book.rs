@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
-use rayon::prelude::*;
 
 use super::{Directory, Refusal};
 use crate::domain::{
@@ -11,10 +10,6 @@ use crate::domain::{
     Kind, Month, Objective, ObjectiveId, Offer, Portfolio, Product, ProductId, ProductNo, Slot,
 };
 use crate::matrix::{Cell, Purchase, PurchaseLog, TicketMatrix, Window};
-
-/// Histories that are unpacked at once, on all cores, where all are: the rows of a whole book would take as much memory as
-/// the book.
-const ROWS_AT_ONCE: usize = 8_192;
 
 /// What a portfolio holds, in sums that writes keep up to date.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -186,6 +181,12 @@ impl Book {
         Ok((ProductNo(number), product))
     }
 
+    /// How many bytes a client's buckets are packed in: what looking through them costs.
+    pub fn packed_bytes(&self, client: ClientNo) -> usize {
+        let history = self.histories.get(client.index());
+        history.map_or(0, History::packed_bytes)
+    }
+
     /// A client's buckets, by product and month. Cost: the buckets.
     pub fn buckets(&self, client: ClientNo) -> impl Iterator<Item = Bucket> {
         self.histories
@@ -256,12 +257,10 @@ impl Book {
         let (clients, products) = (self.histories.len(), self.products.numbers());
         if window != self.window || self.matrix.clients() == 0 {
             self.window = window;
-            let histories: Vec<&History> = self.histories.iter().collect();
-            let rows = histories.chunks(ROWS_AT_ONCE).flat_map(|histories| {
-                let rows = histories.par_iter();
-                let rows = rows.map(|history| row_of(history, window.as_ref()));
-                rows.collect::<Vec<_>>()
-            });
+            let rows = self
+                .histories
+                .iter()
+                .map(|history| row_of(history, window.as_ref()));
             self.matrix = TicketMatrix::from_rows(products, rows);
             return true;
         }

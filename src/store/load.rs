@@ -6,8 +6,6 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use rayon::prelude::*;
-
 use super::change::{Answer, RequestHash, SaleHash};
 use super::digest::Digest;
 use super::disk::Disk;
@@ -383,21 +381,20 @@ impl Open {
                 format!("the records of the portfolio '{id}' are not those of its last commit");
             return Err(Fault::new(Code::Digest, what));
         }
-        let histories = self.blocks.into_par_iter().map(|(client, blocks)| {
+        let mut histories = Vec::with_capacity(self.blocks.len());
+        let mut products_given = true;
+        for (client, blocks) in self.blocks {
             let history = History::from_blocks(blocks).map_err(|error| {
                 Fault::new(
                     Code::Record,
                     format!("portfolio '{id}', client number {}: {error}", client.0),
                 )
             })?;
-            let mut buckets = history.iter();
-            let given = buckets.all(|bucket| bucket.product.0 < meta.next_product);
-            drop(buckets);
-            Ok(((client, history), given))
-        });
-        let histories: Vec<_> = histories.collect::<Result<_, Fault>>()?;
-        let (histories, products_given): (Vec<_>, Vec<bool>) = histories.into_iter().unzip();
-        let products_given = products_given.into_iter().all(|given| given);
+            products_given &= history
+                .iter()
+                .all(|bucket| bucket.product.0 < meta.next_product);
+            histories.push((client, history));
+        }
         // Whatever numbers are used must have been given, or an index into them would be out of bounds.
         let given = |client: &ClientNo| client.0 < meta.next_client;
         let numbers_given = self.clients.iter().all(|(client, _)| given(client))
