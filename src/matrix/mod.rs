@@ -15,5 +15,5 @@ mod window;
 pub use purchases::{Purchase, PurchaseLog, PurchaseLogBuilder};
 pub use quick_ln::quick_ln;
 pub use statistics::{ClientStatistics, ProductStatistics, Statistics};
-pub use tickets::{BLOCK, Cell, Marks, Posting, Run, TicketMatrix};
+pub use tickets::{BLOCK, Cell, Posting, Run, TicketMatrix};
 pub use window::Window;

@@ -45,34 +45,6 @@ pub struct Run<'a> {
     pub first: u32,
 }
 
-/// A product that so large a share of the clients buys has its buyers marked: see [`Marks`].
-const MARKED_SHARE: f64 = 1.0 / 32.0;
-/// Words of a block's marks.
-const WORDS: usize = BLOCK / 64;
-
-/// Who of a block's clients buys a widely bought product, a bit a client: so that a few clients can
-/// be looked up among the many buyers without a pass over these.
-#[derive(Debug, Clone, Copy)]
-pub struct Marks<'a> {
-    words: &'a [u64],
-    /// Buyers before each word.
-    before: &'a [u16],
-}
-
-impl Marks<'_> {
-    /// Whether each client of the block buys it, 64 a word.
-    pub fn words(&self) -> &[u64] {
-        self.words
-    }
-
-    /// Where a buyer stands in the product's [`Run`], by its place in the block.
-    #[inline]
-    pub fn place(&self, at: usize) -> usize {
-        let below = self.words[at / 64] & ((1 << (at % 64)) - 1);
-        usize::from(self.before[at / 64]) + below.count_ones() as usize
-    }
-}
-
 /// The numbers that bases are given.
 static NEXT_BASE: AtomicU64 = AtomicU64::new(1);
 
@@ -91,10 +63,6 @@ struct Base {
     clients: Vec<u32>,
     lns: Vec<f32>,
     tickets: Vec<f32>,
-    /// By product, where its marks begin, in blocks' worth of words; `None` where few buy it.
-    marked: Vec<Option<u32>>,
-    marks: Vec<u64>,
-    marks_before: Vec<u16>,
 }
 
 /// Rows that changed since the base was made. Persistent maps, so that a copy costs nothing.
@@ -286,17 +254,6 @@ impl TicketMatrix {
         }
     }
 
-    /// Who buys a product within one block, where many do.
-    pub fn marks(&self, product: ProductNo, block: usize) -> Option<Marks<'_>> {
-        let base = &self.base;
-        let first = base.marked.get(product.index()).copied().flatten()?;
-        let at = (first as usize + block) * WORDS;
-        Some(Marks {
-            words: base.marks.get(at..at + WORDS)?,
-            before: base.marks_before.get(at..at + WORDS)?,
-        })
-    }
-
     /// A client's tickets as the base has them, whatever the overlay says.
     pub fn base_row(&self, client: ClientNo) -> &[Cell] {
         self.base.row(client.index())
@@ -376,33 +333,6 @@ impl Base {
         }
         (self.blocks, self.run_starts) = (blocks, starts);
         (self.clients, self.lns, self.tickets) = (clients, lns, amounts);
-        self.mark(products);
-    }
-
-    /// Marks the buyers of the products that many buy.
-    fn mark(&mut self, products: usize) {
-        let least = MARKED_SHARE * self.clients() as f64;
-        for product in 0..products {
-            let run = self.column(product);
-            if (run.clients.len() as f64) < least || run.clients.is_empty() {
-                self.marked.push(None);
-                continue;
-            }
-            let first = self.marks.len();
-            let mut words = vec![0_u64; self.blocks * WORDS];
-            for &client in run.clients {
-                words[client as usize / 64] |= 1 << (client % 64);
-            }
-            for block in words.chunks_exact(WORDS) {
-                let mut buyers = 0;
-                for word in block {
-                    self.marks_before.push(buyers);
-                    buyers += word.count_ones() as u16;
-                }
-            }
-            self.marked.push(Some((first / WORDS) as u32));
-            self.marks.append(&mut words);
-        }
     }
 }
 

@@ -54,12 +54,22 @@ impl<T> Default for Nearest<T> {
 impl<T: Ranked> Nearest<T> {
     /// Forgets everything and starts over for the `k` nearest.
     pub(super) fn start(&mut self, k: usize) {
+        self.start_within(k, f64::INFINITY);
+    }
+
+    /// Forgets everything and starts over for the `k` nearest of those that are not beyond a limit.
+    pub(super) fn start_within(&mut self, k: usize, limit: f64) {
         self.k = k;
         self.kept.clear();
         self.limit = match k {
             0 => f64::NEG_INFINITY,
-            _ => f64::INFINITY,
+            _ => limit,
         };
+    }
+
+    /// How many are kept, up to some more than were asked for.
+    pub(super) fn count(&self) -> usize {
+        self.kept.len()
     }
 
     /// Nothing farther than this can be among the nearest.
@@ -80,6 +90,15 @@ impl<T: Ranked> Nearest<T> {
         }
     }
 
+    /// Takes some in that are not too far.
+    pub(super) fn take(&mut self, some: &[T]) {
+        debug_assert!(some.iter().all(|one| one.farness() <= self.limit));
+        self.kept.extend_from_slice(some);
+        if self.kept.len() >= self.k.saturating_add(ROOM) {
+            self.narrow();
+        }
+    }
+
     /// Throws out all but the `k` nearest; these stand in no order.
     pub(super) fn narrow(&mut self) {
         if self.k == 0 {
@@ -88,13 +107,6 @@ impl<T: Ranked> Nearest<T> {
             let (_, last, _) = self.kept.select_nth_unstable_by(self.k - 1, T::order);
             self.limit = last.farness();
             self.kept.truncate(self.k);
-        }
-    }
-
-    /// Finds a limit where there are enough for one and none was found yet.
-    pub(super) fn settle(&mut self) {
-        if self.limit == f64::INFINITY && self.kept.len() > self.k {
-            self.narrow();
         }
     }
 

@@ -5,7 +5,7 @@
 Shows the head of the pipeline, holds clients out, reports an outcome of most rows by a fixed rule, and works the effect
 report out again from that rule and the rows as they were printed.
 """
-import collections, csv, datetime, math, pathlib, sys, time
+import bisect, collections, csv, datetime, math, pathlib, sys, time
 
 from served import Served
 
@@ -79,7 +79,10 @@ with Served(BINARY) as served:
             assert math.isclose(row["conversion"], count["won"] / ended) and abs(row["conversion_low"] - low) < 1e-9 and abs(row["conversion_high"] - high) < 1e-9, (key, row)
         checked += 1
     tenths = [row for row in report["conversions"] if row["group"] == "decile"]
-    assert sum(row["shown"] for row in tenths) == len(shown) and max(row["shown"] for row in tenths) - min(row["shown"] for row in tenths) <= 1, tenths
+    # Offers of one probability are of one tenth, the one in which the first of them stands.
+    chances = sorted(one["probability"] for result, one, _ in groups["all", ""])
+    of_tenth = collections.Counter(str(10 * bisect.bisect_left(chances, chance) // len(chances) + 1) for chance in chances)
+    assert {row["value"]: row["shown"] for row in tenths} == of_tenth, (tenths, of_tenth)
     reasons = collections.Counter(reason for result, _, reason in result_of.values() if result == "rejected")
     assert {row["reason"].removeprefix("REJECT_REASON_").lower(): row["offers"] for row in report["reject_reasons"]} == reasons, report["reject_reasons"]
     print(f"ok: the effect report counts {checked} groups, {len(tenths)} tenths and {sum(reasons.values())} rejections as they were reported; "

@@ -1,6 +1,7 @@
 //! What is left to the data: the form of the factor model, and what an estimate is mixed of.
 
 use super::factors::FactorRule;
+use crate::neighbours::DistanceRule;
 use crate::recommend::Book;
 
 /// What the data chose.
@@ -47,6 +48,9 @@ pub(super) const FACTOR_RULES: [FactorRule; 5] = [
     },
 ];
 
+/// How many times the neighbours of the simplest choice are tried.
+const MORE_NEIGHBOURS: usize = 2;
+
 impl Choice {
     /// A share of the way to another choice of the same factors.
     pub(super) fn toward(&self, other: &Self, share: f64) -> Self {
@@ -58,6 +62,22 @@ impl Choice {
             attribute_weight: mix(self.attribute_weight, other.attribute_weight),
             ..*self
         }
+    }
+
+    /// How far apart two clients of a book are.
+    pub(super) fn distance_rule(&self, book: &Book<'_>) -> DistanceRule {
+        let upsell = &book.recipe.upsell;
+        DistanceRule {
+            spread: book.statistics.spread(),
+            shrink: upsell.distance_shrink,
+            floor: upsell.distance_floor,
+            attribute_weight: self.attribute_weight,
+        }
+    }
+
+    /// As many neighbours as any choice for a book keeps.
+    pub(super) fn most_neighbours(book: &Book<'_>) -> usize {
+        MORE_NEIGHBOURS * Self::simplest(book).neighbours
     }
 
     pub(super) fn simplest(book: &Book<'_>) -> Self {
@@ -84,7 +104,7 @@ impl Choice {
     pub(super) fn variants(book: &Book<'_>) -> Vec<Box<dyn Fn(Self) -> Self + Sync>> {
         let mut variants: Vec<Box<dyn Fn(Self) -> Self + Sync>> = vec![
             Box::new(|choice| Self {
-                neighbours: choice.neighbours * 2,
+                neighbours: choice.neighbours * MORE_NEIGHBOURS,
                 ..choice
             }),
             Box::new(|choice| Self {

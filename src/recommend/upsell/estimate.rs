@@ -5,7 +5,7 @@ use super::coverage::ln_total;
 use super::residuals::Residuals;
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, ClientStatistics};
-use crate::neighbours::{Buyer, Search, Subject};
+use crate::neighbours::{Buyer, Buyers, Search, Subject};
 use crate::recommend::Book;
 use crate::recommend::quantile::{self, Weighted};
 
@@ -55,15 +55,21 @@ pub struct Evidence {
 /// Buffers that are reused from estimate to estimate; one a thread.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    pub(super) search: Search,
-    pub(super) strengths: Vec<f32>,
+    search: Search,
+    workings: Workings,
+}
+
+/// What an estimate is worked out from beside the neighbours: the subject's sums, and buffers.
+#[derive(Debug, Default)]
+pub(super) struct Workings {
+    strengths: Vec<f32>,
     /// Sums over the subject's tickets.
     sums: ClientStatistics,
     /// Residuals and weights of the neighbours, packed so that they sort as whole numbers.
     keys: Vec<u128>,
     neighbours: Vec<Weighted>,
     pseudo: Vec<Weighted>,
-    pub(super) sample: Vec<Weighted>,
+    sample: Vec<Weighted>,
 }
 
 impl Scratch {
@@ -111,9 +117,14 @@ impl UpsellModel {
         let (rule, k) = (self.distance_rule(), self.choice.neighbours);
         let search = &mut scratch.search;
         search.survey(book.matrix, subject, book.profiles, products, &rule, k);
-        scratch.sums = book.statistics.row(subject.cells);
-        scratch.strengths.clear();
-        let (statistics, strengths) = (book.statistics, &mut scratch.strengths);
+        self.take_on(book, subject, &mut scratch.workings);
+    }
+
+    /// Reads what a subject's own tickets say. Cost: its tickets × factors².
+    pub(super) fn take_on(&self, book: &Book<'_>, subject: &Subject<'_>, workings: &mut Workings) {
+        workings.sums = book.statistics.row(subject.cells);
+        workings.strengths.clear();
+        let (statistics, strengths) = (book.statistics, &mut workings.strengths);
         self.factors.pack(statistics, subject.cells, strengths);
     }
 
@@ -134,14 +145,14 @@ impl UpsellModel {
         let ticket = Self::tickets(&parts);
         let standing = subject.cell(product).map_or(0.0, |cell| {
             let residual = f64::from(cell.ticket).ln() - parts.ln_median - parts.level;
-            quantile::standing(&scratch.sample, residual / parts.deviation)
+            quantile::standing(&scratch.workings.sample, residual / parts.deviation)
         });
         Some(TicketEstimate {
             q20: ticket[0],
             q50: ticket[1],
             q80: ticket[2],
             q90: ticket[3],
-            neighbours: scratch.neighbours.len() as u32,
+            neighbours: scratch.workings.neighbours.len() as u32,
             effective_neighbours: parts.effective,
             buyers: parts.buyers,
             standing,
@@ -169,14 +180,26 @@ impl UpsellModel {
         scratch: &mut Scratch,
     ) -> Option<Parts> {
         let found = scratch.search.buyers(product)?;
+        self.parts_of(book, subject, product, found, &mut scratch.workings)
+    }
+
+    /// The parts of an estimate that rests on these buyers; the subject is the one last taken on.
+    pub(super) fn parts_of(
+        &self,
+        book: &Book<'_>,
+        subject: &Subject<'_>,
+        product: ProductNo,
+        found: Buyers<'_>,
+        workings: &mut Workings,
+    ) -> Option<Parts> {
         if found.nearest.is_empty() {
             return None;
         }
         let buyers = found.buyers;
-        self.gather(book, product, found.nearest, &mut scratch.keys);
-        let neighbours = &mut scratch.neighbours;
+        self.gather(book, product, found.nearest, &mut workings.keys);
+        let neighbours = &mut workings.neighbours;
         neighbours.clear();
-        neighbours.extend(scratch.keys.iter().map(|&key| unpack(key)));
+        neighbours.extend(workings.keys.iter().map(|&key| unpack(key)));
         let count = neighbours.len() as f64;
         let mean = neighbours.iter().map(|one| one.weight).sum::<f64>() / count;
         // Where the neighbours are all the buyers there are, these stand for themselves: mixing
@@ -197,9 +220,9 @@ impl UpsellModel {
         let own = subject
             .cell(product)
             .map(|cell| book.statistics.residual(product, cell.ticket));
-        let expected = self.factors.expect(&scratch.strengths, product, own);
+        let expected = self.factors.expect(&workings.strengths, product, own);
         let pseudo = book.recipe.upsell.size_pseudo_tickets;
-        let sums = scratch.sums;
+        let sums = workings.sums;
         let size = match own {
             Some(own) => sums.size_without(own, pseudo),
             None => sums.size(pseudo),
@@ -224,12 +247,12 @@ impl UpsellModel {
             quantiles: [0.0; LEVELS.len()],
             shifts: self.coverage.shifts(ln_total(subject.cells, Some(product))),
         };
-        let Scratch {
+        let Workings {
             neighbours,
             pseudo,
             sample,
             ..
-        } = scratch;
+        } = workings;
         let weigh = |points: &[f32; POINTS], weight: f64| {
             points.map(|residual| Weighted {
                 value: f64::from(residual),
@@ -241,7 +264,7 @@ impl UpsellModel {
         let weighed = |points| if weight_of(points) > 0.0 { points } else { &[] };
         quantile::merge(weighed(&of_product[..]), weighed(&of_book[..]), pseudo);
         quantile::merge(neighbours, pseudo, sample);
-        parts.quantiles = quantile::quantiles(&scratch.sample, &LEVELS)?;
+        parts.quantiles = quantile::quantiles(sample, &LEVELS)?;
         Some(parts)
     }
 
@@ -311,10 +334,7 @@ impl UpsellModel {
         let kept = known.then_some(&**kept);
         let found = scratch.search.buyers(product);
         let mut nearest = found.map_or(Vec::new(), |found| found.nearest.to_vec());
-        nearest.sort_unstable_by(|a, b| {
-            let by_distance = a.distance.total_cmp(&b.distance);
-            by_distance.then(a.client.cmp(&b.client))
-        });
+        nearest.sort_unstable_by(Buyer::nearer);
         let evidence = |buyer: &Buyer| {
             let row = book.matrix.row(buyer.client);
             let both =

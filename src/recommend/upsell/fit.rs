@@ -4,12 +4,13 @@ use rayon::prelude::*;
 
 use super::choice::{Choice, FACTOR_RULES};
 use super::coverage::{Coverage, ln_total};
-use super::estimate::{LEVELS, POINTS, Scratch};
+use super::estimate::{LEVELS, POINTS, Workings};
 use super::factors::{FactorRule, Factors};
-use super::held_out::{Fold, Judged, Part, folds, loss};
+use super::held_out::{Fold, Hidden, Judged, Part, folds, loss};
 use super::prices::priors;
 use super::residuals::{KeptResiduals, Residuals};
 use super::strengths::StrengthTable;
+use super::surveys::{Survey, Surveys};
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::Cell;
 use crate::neighbours::{DistanceRule, Subject};
@@ -55,8 +56,11 @@ impl UpsellModel {
         let (choice, mut judged) = Self::choose(&chosen_on);
         if sample.is_some() {
             // How far the quantiles are off depends on how near neighbours are, and so on all clients.
-            let judge =
-                |fold: &Fold| Self::with_choice(&fold.book(&book), choice).judge(&book, fold);
+            let judge = |fold: &Fold| {
+                let model = Self::with_choice(&fold.book(&book), choice);
+                let surveys = Surveys::of(&book, fold, &choice, choice.neighbours);
+                model.judge(&book, fold, &surveys)
+            };
             judged = folds(&book).iter().flat_map(judge).collect();
         }
         let mut model = Self::with_choice(&book, choice);
@@ -74,46 +78,64 @@ impl UpsellModel {
     fn choose(book: &Book<'_>) -> (Choice, Vec<Judged>) {
         let mut choice = Choice::simplest(book);
         let folds = folds(book);
-        let judged_of = |models: &[Self]| -> Vec<Judged> {
-            let judge = |(fold, model): (&Fold, &Self)| model.judge(book, fold);
-            folds.iter().zip(models).flat_map(judge).collect()
+        let survey = |choice: &Choice| -> Vec<Surveys> {
+            let survey =
+                |fold: &Fold| Surveys::of(book, fold, choice, Choice::most_neighbours(book));
+            folds.iter().map(survey).collect()
+        };
+        let judged_of = |models: &[Self], surveys: &[Surveys]| -> Vec<Judged> {
+            let folds = folds.iter().zip(models).zip(surveys);
+            let judge =
+                |((fold, model), surveys): ((&Fold, &Self), _)| model.judge(book, fold, surveys);
+            folds.flat_map(judge).collect()
         };
         let fit = |choice: Choice| -> Vec<Self> {
             let fit = |fold: &Fold| Self::with_choice(&fold.book(book), choice);
             folds.iter().map(fit).collect()
         };
         let mut models = fit(choice);
-        let mut judged = judged_of(&models);
+        let mut surveys = survey(&choice);
+        let mut judged = judged_of(&models, &surveys);
         let most_factors = book.recipe.upsell.most_factors;
         for factors in FACTOR_RULES {
             let rank = factors.rank.min(most_factors);
             let factors = FactorRule { rank, ..factors };
             let other = Choice { factors, ..choice };
             let others = fit(other);
-            let judgement = judged_of(&others);
+            let judgement = judged_of(&others, &surveys);
             if loss(&judgement) < loss(&judged) * (1.0 - WORTH_IT) {
                 (choice, models, judged) = (other, others, judgement);
             }
         }
         for other in Choice::variants(book) {
-            let mut judge = |choice: Choice| {
+            let mut judge = |choice: Choice, surveys: &[Surveys]| {
                 for model in &mut models {
                     model.choice = choice;
                 }
-                judged_of(&models)
+                judged_of(&models, surveys)
             };
-            let other = other(choice);
-            let judgement = judge(other);
+            // Only what changes a distance asks for other neighbours.
+            let search = |other: &Choice| {
+                let same = other.attribute_weight.to_bits() == choice.attribute_weight.to_bits();
+                (!same).then(|| survey(other))
+            };
+            let mut other = other(choice);
+            let mut searched = search(&other);
+            let mut judgement = judge(other, searched.as_ref().unwrap_or(&surveys));
             let gain = 1.0 - loss(&judgement) / loss(&judged).max(f64::MIN_POSITIVE);
             let share = gain / SURELY_WORTH_IT;
-            if share >= 1.0 {
-                (choice, judged) = (other, judgement);
-            } else if share > 0.0 {
+            if share <= 0.0 {
+                continue;
+            }
+            if share < 1.0 {
                 // Two variants that are nearly level are mixed: a book that changes a little must
                 // not change its figures by the whole step between them.
-                choice = choice.toward(&other, share);
-                judged = judge(choice);
+                other = choice.toward(&other, share);
+                searched = search(&other);
+                judgement = judge(other, searched.as_ref().unwrap_or(&surveys));
             }
+            (choice, judged) = (other, judgement);
+            surveys = searched.unwrap_or(surveys);
         }
         (choice, judged)
     }
@@ -142,12 +164,7 @@ impl UpsellModel {
             book_points: [0.0; POINTS],
             product_points: std::sync::Arc::default(),
             residuals: KeptResiduals::default(),
-            rule: DistanceRule {
-                spread: book.statistics.spread(),
-                shrink: upsell.distance_shrink,
-                floor: upsell.distance_floor,
-                attribute_weight: 0.0,
-            },
+            rule: choice.distance_rule(book),
             held_out: 0,
             held_out_loss: 0.0,
         };
@@ -167,7 +184,13 @@ impl UpsellModel {
                 book.matrix.column(product).map(residual).collect()
             })
             .collect();
-        self.keep_residuals(book);
+        match book.matrix.overlay_rows() {
+            // The columns are those of the base.
+            0 => self
+                .residuals
+                .put(Residuals::of(book.matrix, book.statistics, &residuals)),
+            _ => self.keep_residuals(book),
+        }
         residuals
             .par_iter_mut()
             .for_each(|residuals| residuals.sort_unstable_by(f32::total_cmp));
@@ -260,15 +283,17 @@ impl UpsellModel {
             .unwrap_or(&self.book_points)
     }
 
-    /// Estimates every hidden ticket of a fold.
-    fn judge(&self, book: &Book<'_>, fold: &Fold) -> Vec<Judged> {
+    /// Estimates every hidden ticket of a fold from the buyers found near its client.
+    fn judge(&self, book: &Book<'_>, fold: &Fold, surveys: &Surveys) -> Vec<Judged> {
         let visible = fold.book(book);
-        let judge = |scratch: &mut Scratch, (client, hidden): &(ClientNo, Vec<Cell>)| {
+        let k = self.choice.neighbours;
+        let judge = |workings: &mut Workings, (hidden, surveys): (&Hidden, &Vec<Survey>)| {
+            let (client, hidden) = hidden;
             let subject = Subject::existing(visible.matrix, visible.profiles, *client);
-            let products = hidden.iter().map(|cell| cell.product);
-            self.begin(&visible, &subject, products, scratch);
-            let judge = |cell: &Cell| {
-                let parts = self.parts(&visible, &subject, cell.product, scratch)?;
+            self.take_on(&visible, &subject, workings);
+            let judge = |(cell, survey): (&Cell, &Survey)| {
+                let found = survey.of_nearest(k);
+                let parts = self.parts_of(&visible, &subject, cell.product, found, workings)?;
                 let error = f64::from(cell.ticket).ln() - parts.ln_median - parts.level;
                 let errors = parts
                     .quantiles
@@ -283,11 +308,12 @@ impl UpsellModel {
                     ln_total: ln_total(subject.cells, Some(cell.product)),
                 })
             };
-            hidden.iter().filter_map(judge).collect::<Vec<_>>()
+            let each = hidden.iter().zip(surveys);
+            each.filter_map(judge).collect::<Vec<_>>()
         };
-        fold.hidden
-            .par_iter()
-            .map_init(Scratch::default, judge)
+        let hidden = fold.hidden.par_iter().zip(surveys.by_client());
+        hidden
+            .map_init(Workings::default, judge)
             .flatten_iter()
             .collect()
     }

@@ -125,10 +125,13 @@ impl Part {
     }
 }
 
+/// A client and its tickets that are held out.
+pub(super) type Hidden = (ClientNo, Vec<Cell>);
+
 /// One part of the tickets, and the book without them.
 pub(super) struct Fold {
     seen: Part,
-    pub(super) hidden: Vec<(ClientNo, Vec<Cell>)>,
+    pub(super) hidden: Vec<Hidden>,
 }
 
 impl Fold {

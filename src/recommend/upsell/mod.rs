@@ -29,6 +29,7 @@ mod prices;
 mod regression;
 mod residuals;
 mod strengths;
+mod surveys;
 #[cfg(test)]
 mod tests;
 
