@@ -117,6 +117,8 @@ fn find(
         }
         found = shown;
     }
+    // Lists are kept; that of all offers may have grown to twice what it needs.
+    found.shrink_to_fit();
     let total_gain_minor = match asks_for_all && held_out.is_empty() {
         true => scored.gain_minor(),
         false => total_gain(found.iter().map(|place| scored.at(*place))),

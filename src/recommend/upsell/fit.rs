@@ -131,6 +131,8 @@ impl UpsellModel {
                 // Two variants that are nearly level are mixed: a book that changes a little must
                 // not change its figures by the whole step between them.
                 other = choice.toward(&other, share);
+                // Those of the whole step are given back before others are found: each takes some 64 MB.
+                drop(searched.take());
                 searched = search(&other);
                 judgement = judge(other, searched.as_ref().unwrap_or(&surveys));
             }

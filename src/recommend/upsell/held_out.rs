@@ -27,7 +27,7 @@ enum Sample {
 }
 
 impl Sample {
-    /// The sample of a book: as many tickets as the recipe says, and no more comparisons than it
+    /// The sample of a book: about as many tickets as the recipe says, and no more comparisons than it
     /// allows. Cost: the tickets once.
     fn of(book: &Book<'_>) -> Self {
         let upsell = &book.recipe.upsell;
@@ -49,7 +49,10 @@ impl Sample {
         }
         match by_tickets <= upsell.judged_postings {
             true => Self::Tickets(share),
-            false => Self::Clients(upsell.judged_postings / all),
+            false => {
+                let wanted = upsell.sample_cells as f64 / (MOST_HELD_OUT * tickets as f64);
+                Self::Clients(wanted.min(upsell.judged_postings / all))
+            }
         }
     }
 
