@@ -249,8 +249,9 @@ impl TicketMatrix {
         let base = &self.base;
         let at = product.index() * base.blocks + block;
         match base.run_starts.get(at..at + 2) {
-            Some(bounds) => base.between(bounds[0], bounds[1]),
-            None => base.between(0, 0),
+            // Of a later block than the last, the place would be that of the next product's.
+            Some(bounds) if block < base.blocks => base.between(bounds[0], bounds[1]),
+            _ => base.between(0, 0),
         }
     }
 

@@ -422,15 +422,11 @@ impl Judged {
         difference: Option<f64>,
     ) {
         let sum = self.without_own(sum, ln);
-        let (total, evidence) = measure.rule.parts(sum, difference);
-        // Nothing is divided that would be thrown away: a little room for what a division rounds.
-        if total <= self.nearest.limit() * (1.0 + 1e-12) * evidence {
-            self.nearest.offer(Buyer {
-                distance: measure.distance(sum, difference),
-                client,
-                posting,
-            });
-        }
+        self.nearest.offer(Buyer {
+            distance: measure.distance(sum, difference),
+            client,
+            posting,
+        });
     }
 }
 
@@ -534,14 +530,46 @@ mod tests {
         found
     }
 
-    #[test]
-    fn a_guess_that_is_short_is_made_good() {
-        // Of the buyers that are sampled, every fifth, twenty are near, and nobody else is.
-        let ticket = |product, ticket| Cell {
+    fn ticket(product: u32, ticket: f32) -> Cell {
+        Cell {
             product: ProductNo(product),
             ticket,
             last_day: None,
+        }
+    }
+
+    #[test]
+    fn a_changed_buyer_that_shares_nothing_else_is_found_where_strangers_count_for_nothing() {
+        let rows = [vec![ticket(0, 7.0)], vec![ticket(1, 2.0)]];
+        let matrix = TicketMatrix::from_rows(2, rows);
+        let matrix = matrix.with_rows(2, 2, [(ClientNo(1), [ticket(0, 9.0)].into())]);
+        let rule = DistanceRule {
+            shrink: 0.0,
+            ..RULE
         };
+        let (profiles, mut search) = (Profiles::default(), Search::default());
+        let subject = Subject::existing(&matrix, &profiles, ClientNo(0));
+        search.survey(&matrix, &subject, &profiles, [ProductNo(0)], &rule, 5);
+        let found = search.buyers(ProductNo(0)).unwrap().nearest;
+        assert_eq!(found.len(), 1);
+        assert!((found[0].distance - rule.spread).abs() < 1e-12);
+    }
+
+    #[test]
+    fn clients_that_came_later_and_bought_nothing_are_like_nobody() {
+        let row = |client: u32| vec![ticket(client % 2, 5.0), ticket(2, 3.0 + client as f32)];
+        let matrix = TicketMatrix::from_rows(3, (0..BLOCK as u32).map(row));
+        let more = matrix.with_rows(2 * BLOCK, 3, []);
+        let (profiles, mut search) = (Profiles::default(), Search::default());
+        let subject = Subject::existing(&more, &profiles, ClientNo(0));
+        let (k, reach) = (3 * BLOCK, Reach::SharedProducts);
+        let found = search.clients(&more, &subject, &profiles, &RULE, k, reach);
+        assert_eq!(found.len(), BLOCK - 1);
+    }
+
+    #[test]
+    fn a_guess_that_is_short_is_made_good() {
+        // Of the buyers that are sampled, every fifth, twenty are near, and nobody else is.
         let row = |client: u32| {
             let near = client.is_multiple_of(5) && client < 100;
             let other = if near { 10.0 } else { 1_000.0 + client as f32 };
