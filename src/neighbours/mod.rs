@@ -8,18 +8,21 @@
 
 #[cfg(test)]
 mod books;
+mod buyers;
+mod clients;
 mod cosine;
 mod distance;
 mod everyone;
+mod measure;
 mod nearest;
 mod profiles;
-mod search;
 mod subject;
 mod sums;
 
+pub use buyers::{Buyer, BuyerSearch, Buyers, NOT_IN_BASE};
+pub use clients::{ClientSearch, Neighbour, Reach};
 pub use cosine::{CosineIndex, CosineSearch, Similar};
 pub use distance::DistanceRule;
 pub use everyone::NearestOfAll;
 pub use profiles::{Profile, Profiles};
-pub use search::{Buyer, Buyers, NOT_IN_BASE, Neighbour, Reach, Search};
 pub use subject::Subject;

@@ -2,7 +2,7 @@
 
 use super::{Profile, Profiles};
 use crate::domain::{ClientNo, ProductNo};
-use crate::matrix::{Cell, TicketMatrix};
+use crate::matrix::{Cell, TicketMatrix, quick_ln};
 
 /// Whoever is scored: its tickets and its attributes.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,13 @@ impl<'a> Subject<'a> {
     /// The products that it buys, rising.
     pub fn products(&self) -> impl Iterator<Item = ProductNo> + use<'a> {
         self.cells.iter().map(|cell| cell.product)
+    }
+
+    /// Its products, rising, and the logarithms of its tickets.
+    pub(super) fn lns(&self, lns: &mut Vec<(ProductNo, f32)>) {
+        lns.clear();
+        let cells = self.cells.iter();
+        lns.extend(cells.map(|cell| (cell.product, quick_ln(cell.ticket))));
     }
 
     /// Its ticket for a product, if it buys it.

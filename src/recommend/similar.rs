@@ -44,8 +44,8 @@ pub fn similar(
     let own = book.statistics.row(subject.cells).size(pseudo);
     let spread = rule.spread.max(1e-9);
     let found = scratch
-        .search()
-        .clients(book.matrix, subject, book.profiles, &rule, k, reach);
+        .clients()
+        .nearest(book.matrix, subject, book.profiles, &rule, k, reach);
     let similar = found.iter().map(|neighbour| SimilarClient {
         client: neighbour.client,
         similarity: 1.0 / (1.0 + neighbour.distance / spread),

@@ -5,7 +5,7 @@ use super::coverage::ln_total;
 use super::residuals::Residuals;
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, ClientStatistics};
-use crate::neighbours::{Buyer, Buyers, Search, Subject};
+use crate::neighbours::{Buyer, BuyerSearch, Buyers, ClientSearch, Subject};
 use crate::recommend::Book;
 use crate::recommend::quantile::{self, Weighted};
 
@@ -55,7 +55,8 @@ pub struct Evidence {
 /// Buffers that are reused from estimate to estimate; one a thread.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    search: Search,
+    search: BuyerSearch,
+    clients: ClientSearch,
     workings: Workings,
 }
 
@@ -73,9 +74,9 @@ pub(super) struct Workings {
 }
 
 impl Scratch {
-    /// The sums of the subject over all clients.
-    pub(in crate::recommend) fn search(&mut self) -> &mut Search {
-        &mut self.search
+    /// Buffers to look for clients like a subject with.
+    pub(in crate::recommend) fn clients(&mut self) -> &mut ClientSearch {
+        &mut self.clients
     }
 }
 

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::Choice;
 use super::held_out::{Fold, Hidden};
 use crate::matrix::Cell;
-use crate::neighbours::{Buyer, Buyers, Search, Subject};
+use crate::neighbours::{Buyer, BuyerSearch, Buyers, Subject};
 use crate::recommend::Book;
 
 /// What a search found of one ticket held out.
@@ -39,7 +39,7 @@ impl Surveys {
     pub(super) fn of(book: &Book<'_>, fold: &Fold, choice: &Choice, k: usize) -> Self {
         let visible = fold.book(book);
         let rule = choice.distance_rule(&visible);
-        let survey = |search: &mut Search, (client, hidden): &Hidden| {
+        let survey = |search: &mut BuyerSearch, (client, hidden): &Hidden| {
             let subject = Subject::existing(visible.matrix, visible.profiles, *client);
             let products = hidden.iter().map(|cell| cell.product);
             search.survey(
@@ -62,7 +62,7 @@ impl Surveys {
             hidden.iter().map(of_cell).collect()
         };
         let hidden = fold.hidden.par_iter();
-        Self(hidden.map_init(Search::default, survey).collect())
+        Self(hidden.map_init(BuyerSearch::default, survey).collect())
     }
 
     /// By client, in the order of the fold.

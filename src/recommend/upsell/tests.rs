@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Scratch, TicketEstimate, UpsellModel};
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, Statistics, TicketMatrix};
-use crate::neighbours::{Buyer, DistanceRule, Profiles, Search, Subject};
+use crate::neighbours::{Buyer, BuyerSearch, DistanceRule, Profiles, Subject};
 use crate::recommend::{Book, Recipe, recompute, round_minor};
 
 fn cells(dense: &[f32]) -> Arc<[Cell]> {
@@ -144,7 +144,7 @@ const RULE: DistanceRule = DistanceRule {
 fn nearest(rows: &TicketMatrix, subject: u32, product: u32, k: usize) -> Vec<Buyer> {
     let profiles = Profiles::default();
     let subject = Subject::existing(rows, &profiles, ClientNo(subject));
-    let mut search = Search::default();
+    let mut search = BuyerSearch::default();
     let product = ProductNo(product);
     search.survey(rows, &subject, &profiles, [product], &RULE, k);
     let mut nearest = search.buyers(product).unwrap().nearest.to_vec();

@@ -1,8 +1,9 @@
-//! One subject against all clients, block by block.
+//! The buyers of some products that are nearest to one subject.
 
 use std::cmp::Ordering;
 
 use super::distance::{DistanceRule, Sum, squared, sum_of};
+use super::measure::Measure;
 use super::nearest::{Nearest, Ranked};
 use super::sums::{ROUNDING, Sums};
 use super::{Profiles, Subject};
@@ -13,17 +14,6 @@ use crate::matrix::{BLOCK, Run, TicketMatrix, quick_ln};
 const SAMPLED: usize = 8;
 /// And hardly ever so many: two deviations more.
 const SURELY: usize = 14;
-
-/// A client near a subject.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Neighbour {
-    /// Who.
-    pub client: ClientNo,
-    /// Mean squared difference of log tickets, shrunk; never negative.
-    pub distance: f64,
-    /// Products that both buy.
-    pub common: u32,
-}
 
 /// A buyer of a judged product near a subject.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,7 +58,7 @@ struct Judged {
     nearest: Nearest<Buyer>,
 }
 
-/// The nearest clients of one subject; buffers are reused from subject to subject.
+/// The nearest buyers of one subject's products; buffers are reused from subject to subject.
 ///
 /// With `D = sum over shared products (ln x - ln y)^2` and the attributes' mean squared difference
 /// `A`, the distance is `(D + shrink v + weight v A) / (shared + shrink + weight)`, the judged
@@ -81,7 +71,7 @@ struct Judged {
 /// that a guess is rarely short, and where it is, all buyers of the product are gone through once more
 /// without one. The result is the same either way.
 #[derive(Debug, Default)]
-pub struct Search {
+pub struct BuyerSearch {
     sums: Sums,
     /// Mean squared differences of the attributes of all clients, found once each: NaN where not
     /// looked at yet, below 0 where none is shared.
@@ -92,7 +82,6 @@ pub struct Search {
     judged: Vec<Judged>,
     /// How many of `judged` are of this subject; the others are spare.
     count: usize,
-    clients: Nearest<Neighbour>,
 }
 
 /// Buffers for those of a run that are worth a closer look.
@@ -117,17 +106,9 @@ impl Default for Few {
     }
 }
 
-/// What a subject's clients are measured by.
-#[derive(Clone, Copy)]
-struct Measure<'a> {
-    subject: &'a Subject<'a>,
-    profiles: &'a Profiles,
-    rule: &'a DistanceRule,
-}
-
-impl Search {
+impl BuyerSearch {
     /// Finds the `k` nearest buyers of each of some products, whether the subject buys them or not;
-    /// [`Search::buyers`] then gives them.
+    /// [`BuyerSearch::buyers`] then gives them.
     ///
     /// Cost: the postings of the subject's products, and of these products.
     pub fn survey(
@@ -139,7 +120,8 @@ impl Search {
         rule: &DistanceRule,
         k: usize,
     ) {
-        self.take_on(subject);
+        subject.lns(&mut self.own);
+        self.count = 0;
         for product in products {
             self.judge(product);
         }
@@ -223,8 +205,12 @@ impl Search {
                         continue;
                     }
                     let difference = measure.difference(attributes, client);
-                    let buyer = (client, quick_ln(cell.ticket), NOT_IN_BASE);
-                    one.offer(measure, buyer, sum, difference);
+                    let sum = one.without_own(sum, quick_ln(cell.ticket));
+                    one.nearest.offer(Buyer {
+                        distance: measure.distance(sum, difference),
+                        client,
+                        posting: NOT_IN_BASE,
+                    });
                 }
             }
         }
@@ -235,7 +221,7 @@ impl Search {
         }
     }
 
-    /// What the last [`Search::survey`] found of a product; `None` of one that it was not asked for.
+    /// What the last [`BuyerSearch::survey`] found of a product; `None` of one that it was not asked for.
     pub fn buyers(&self, product: ProductNo) -> Option<Buyers<'_>> {
         let judged = &self.judged[..self.count];
         let at = judged.binary_search_by_key(&product, |one| one.product);
@@ -244,66 +230,6 @@ impl Search {
             buyers: found.buyers,
             nearest: found.nearest.found(),
         })
-    }
-
-    /// The `k` nearest of all clients that share a product, and with [`Reach::Everyone`] of those
-    /// that share an attribute, nearest first.
-    ///
-    /// Cost: the postings of the subject's products, and all clients.
-    pub fn clients(
-        &mut self,
-        matrix: &TicketMatrix,
-        subject: &Subject<'_>,
-        profiles: &Profiles,
-        rule: &DistanceRule,
-        k: usize,
-        reach: Reach,
-    ) -> &[Neighbour] {
-        self.take_on(subject);
-        self.clients.start(k);
-        let measure = Measure {
-            subject,
-            profiles,
-            rule,
-        };
-        let attributes = &mut self.attributes;
-        attributes.clear();
-        attributes.resize(matrix.clients(), f32::NAN);
-        let mut take = |client: ClientNo, sum: Sum, clients: &mut Nearest<Neighbour>| {
-            let reached = sum.common > 0
-                || (reach == Reach::Everyone
-                    && subject.profile.difference(&profiles.of_client(client)).1 > 0);
-            if reached && Some(client) != subject.client {
-                let difference = measure.difference(attributes, client);
-                clients.offer(Neighbour {
-                    client,
-                    distance: measure.distance(sum, difference),
-                    common: sum.common,
-                });
-            }
-        };
-        self.sums.start(matrix);
-        for block in 0..matrix.clients().div_ceil(BLOCK) {
-            self.sums.add_up(matrix, block, &self.own);
-            let clients = block * BLOCK..((block + 1) * BLOCK).min(matrix.clients());
-            for client in clients.map(|client| ClientNo(client as u32)) {
-                if !matrix.is_changed(client) {
-                    take(client, self.sums.of(client.index()), &mut self.clients);
-                }
-            }
-        }
-        for (client, row) in matrix.changed_rows() {
-            take(client, sum_of(&self.own, row), &mut self.clients);
-        }
-        self.clients.finish()
-    }
-
-    fn take_on(&mut self, subject: &Subject<'_>) {
-        let own = subject.cells.iter();
-        self.own.clear();
-        self.own
-            .extend(own.map(|cell| (cell.product, quick_ln(cell.ticket))));
-        self.count = 0;
     }
 
     fn judge(&mut self, product: ProductNo) {
@@ -411,52 +337,6 @@ impl Judged {
         }
         sum
     }
-
-    /// Takes a buyer in, unless it is too far.
-    #[inline]
-    fn offer(
-        &mut self,
-        measure: Measure<'_>,
-        (client, ln, posting): (ClientNo, f32, u32),
-        sum: Sum,
-        difference: Option<f64>,
-    ) {
-        let sum = self.without_own(sum, ln);
-        self.nearest.offer(Buyer {
-            distance: measure.distance(sum, difference),
-            client,
-            posting,
-        });
-    }
-}
-
-impl Measure<'_> {
-    /// The mean squared difference of a client's attributes, where the rule asks for it; found once,
-    /// in `found`, by client.
-    #[inline]
-    fn difference(&self, found: &mut [f32], client: ClientNo) -> Option<f64> {
-        if self.rule.attribute_weight <= 0.0 {
-            return None;
-        }
-        let found = &mut found[client.index()];
-        if found.is_nan() {
-            let other = self.profiles.of_client(client);
-            let (sum, shared) = self.subject.profile.difference(&other);
-            *found = match shared {
-                0 => -1.0,
-                _ => sum / shared as f32,
-            };
-        }
-        (*found >= 0.0).then(|| f64::from(*found))
-    }
-
-    fn distance(&self, sum: Sum, difference: Option<f64>) -> f64 {
-        let (total, evidence) = self.rule.parts(sum, difference);
-        match evidence > 0.0 {
-            true => total / evidence,
-            false => self.rule.spread,
-        }
-    }
 }
 
 impl Ranked for Buyer {
@@ -469,25 +349,6 @@ impl Ranked for Buyer {
     fn client(&self) -> ClientNo {
         self.client
     }
-}
-
-impl Ranked for Neighbour {
-    fn farness(&self) -> f64 {
-        self.distance
-    }
-
-    fn client(&self) -> ClientNo {
-        self.client
-    }
-}
-
-/// Whom a search for similar clients looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// Clients that share at least one product.
-    SharedProducts,
-    /// These, and clients that share an attribute.
-    Everyone,
 }
 
 #[cfg(test)]
@@ -547,24 +408,12 @@ mod tests {
             shrink: 0.0,
             ..RULE
         };
-        let (profiles, mut search) = (Profiles::default(), Search::default());
+        let (profiles, mut search) = (Profiles::default(), BuyerSearch::default());
         let subject = Subject::existing(&matrix, &profiles, ClientNo(0));
         search.survey(&matrix, &subject, &profiles, [ProductNo(0)], &rule, 5);
         let found = search.buyers(ProductNo(0)).unwrap().nearest;
         assert_eq!(found.len(), 1);
         assert!((found[0].distance - rule.spread).abs() < 1e-12);
-    }
-
-    #[test]
-    fn clients_that_came_later_and_bought_nothing_are_like_nobody() {
-        let row = |client: u32| vec![ticket(client % 2, 5.0), ticket(2, 3.0 + client as f32)];
-        let matrix = TicketMatrix::from_rows(3, (0..BLOCK as u32).map(row));
-        let more = matrix.with_rows(2 * BLOCK, 3, []);
-        let (profiles, mut search) = (Profiles::default(), Search::default());
-        let subject = Subject::existing(&more, &profiles, ClientNo(0));
-        let (k, reach) = (3 * BLOCK, Reach::SharedProducts);
-        let found = search.clients(&more, &subject, &profiles, &RULE, k, reach);
-        assert_eq!(found.len(), BLOCK - 1);
     }
 
     #[test]
@@ -577,7 +426,7 @@ mod tests {
         };
         let matrix = TicketMatrix::from_rows(2, (0..300).map(row));
         let profiles = Profiles::default();
-        let mut search = Search::default();
+        let mut search = BuyerSearch::default();
         let subject = Subject::existing(&matrix, &profiles, ClientNo(0));
         search.survey(&matrix, &subject, &profiles, [ProductNo(0)], &RULE, 40);
         let mut found = search.buyers(ProductNo(0)).unwrap().nearest.to_vec();
@@ -591,7 +440,7 @@ mod tests {
     #[test]
     fn the_nearest_buyers_are_those_of_a_slow_search_in_every_kind_of_book() {
         let profiles = Profiles::default();
-        let mut search = Search::default();
+        let mut search = BuyerSearch::default();
         for (name, rows) in BOOKS {
             let whole = TicketMatrix::from_rows(12, rows());
             // The same rows again, every third of them by way of the overlay.
