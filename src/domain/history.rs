@@ -8,7 +8,6 @@
 //! number, the step in months (or the slot, where the product is new), amount, quantity, count,
 //! day. About 10 bytes a bucket.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Month, ProductNo};
@@ -17,6 +16,8 @@ use super::{Month, ProductNo};
 pub const MAX_BLOCK_BYTES: usize = 1_000;
 /// How full a block is at most after a split, so that the next change rarely splits it again.
 const FILL_BYTES: usize = 750;
+/// A packed bucket takes no fewer: each of its numbers has a byte at least.
+const LEAST_BUCKET_BYTES: usize = 6;
 /// January 2020: months near it take one byte.
 const BASE_MONTH: i64 = 1_440;
 
@@ -207,43 +208,28 @@ impl History {
     /// empty ones vanish. Costs the decoding of the touched blocks and a reference count for
     /// each other one.
     pub fn with(&self, changes: &[BucketChange]) -> (Self, Vec<BlockChange>) {
-        let mut wanted: BTreeMap<BucketKey, Option<Bucket>> = BTreeMap::new();
-        for change in changes {
-            let bucket = match change {
-                BucketChange::Put(bucket) => Some(*bucket),
-                BucketChange::Remove(_) => None,
-            };
-            wanted.insert(change.key(), bucket);
-        }
+        let mut wanted: Vec<&BucketChange> = changes.iter().collect();
+        // Stable: of one key's changes the last stays last.
+        wanted.sort_by_key(|change| change.key());
+        let mut wanted = wanted.as_slice();
 
         let mut blocks = Vec::with_capacity(self.blocks.len() + 1);
         let mut touched = Vec::new();
-        let mut wanted = wanted.into_iter().peekable();
         if self.blocks.is_empty() {
-            let buckets: Vec<_> = wanted.filter_map(|(_, bucket)| bucket).collect();
-            blocks = pack(&buckets);
+            blocks = pack(&merged(&[], wanted));
             touched.extend(blocks.iter().cloned().map(BlockChange::Put));
             return (Self::of(blocks), touched);
         }
         for (number, block) in self.blocks.iter().enumerate() {
             let end = self.blocks.get(number + 1).map(|next| next.first);
-            let here = |key: &BucketKey| end.is_none_or(|end| *key < end);
-            if !wanted.peek().is_some_and(|(key, _)| here(key)) {
+            let here = wanted.partition_point(|change| end.is_none_or(|end| change.key() < end));
+            let (changes, later) = wanted.split_at(here);
+            wanted = later;
+            if changes.is_empty() {
                 blocks.push(block.clone());
                 continue;
             }
-            let mut buckets: BTreeMap<BucketKey, Bucket> = Reader::new(&block.bytes)
-                .map_while(Result::ok)
-                .map(|bucket| (bucket.key(), bucket))
-                .collect();
-            while let Some((key, bucket)) = wanted.next_if(|(key, _)| here(key)) {
-                match bucket {
-                    Some(bucket) => buckets.insert(key, bucket),
-                    None => buckets.remove(&key),
-                };
-            }
-            let buckets: Vec<_> = buckets.into_values().collect();
-            let packed = pack(&buckets);
+            let packed = pack(&merged(&block.bytes, changes));
             if packed.iter().all(|new| new.first != block.first) {
                 touched.push(BlockChange::Drop(block.first));
             }
@@ -281,24 +267,50 @@ impl History {
     }
 }
 
+/// The buckets of a packed block after changes in order of their keys; of several of one key the last counts.
+fn merged(block: &[u8], changes: &[&BucketChange]) -> Vec<Bucket> {
+    let mut changes = changes
+        .chunk_by(|a, b| a.key() == b.key())
+        .filter_map(<[_]>::last)
+        .peekable();
+    let put = |change: &&BucketChange| match **change {
+        BucketChange::Put(bucket) => Some(bucket),
+        BucketChange::Remove(_) => None,
+    };
+    let mut buckets = Vec::with_capacity(block.len() / LEAST_BUCKET_BYTES + 1);
+    for bucket in Reader::new(block).map_while(Result::ok) {
+        let key = bucket.key();
+        while let Some(before) = changes.next_if(|change| change.key() < key) {
+            buckets.extend(put(before));
+        }
+        match changes.next_if(|change| change.key() == key) {
+            Some(change) => buckets.extend(put(change)),
+            None => buckets.push(bucket),
+        }
+    }
+    buckets.extend(changes.filter_map(put));
+    buckets
+}
+
 /// Packs buckets in order into one block, or several of about equal size.
 fn pack(buckets: &[Bucket]) -> Vec<Block> {
-    let total = pack_run(buckets, usize::MAX).1.len();
-    let target = if total <= MAX_BLOCK_BYTES {
-        usize::MAX
-    } else {
-        total.div_ceil(total.div_ceil(FILL_BYTES))
-    };
-    let mut blocks = Vec::new();
     let mut rest = buckets;
+    let mut run = pack_run(rest, usize::MAX);
+    let total = run.1.len();
+    let target = total.div_ceil(total.div_ceil(FILL_BYTES).max(1));
+    if total > MAX_BLOCK_BYTES {
+        run = pack_run(rest, target);
+    }
+    let mut blocks = Vec::new();
     while let Some(first) = rest.first() {
-        let (count, bytes) = pack_run(rest, target);
+        let (count, bytes) = run;
         debug_assert!(bytes.len() <= MAX_BLOCK_BYTES);
         blocks.push(Block {
             first: first.key(),
             bytes: bytes.into(),
         });
         rest = rest.get(count..).unwrap_or_default();
+        run = pack_run(rest, target);
     }
     blocks
 }
@@ -448,6 +460,8 @@ fn unzigzag(code: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use proptest::prelude::*;
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::priority::pool_that_stands_back;
 use super::renewing::Renewing;
 use super::tenant::Tenant;
 
@@ -61,6 +62,8 @@ struct Touched {
 fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, renewing: &Renewing) {
     let mut waiting: BTreeMap<usize, Touched> = BTreeMap::new();
     let mut took = Duration::ZERO;
+    // Working out a whole book again is a task of its own, not the price of one write: it stands back.
+    let aside = pool_that_stands_back(None);
     loop {
         if waiting.is_empty() {
             match queue.blocking_recv() {
@@ -85,7 +88,12 @@ fn run(mut queue: mpsc::Receiver<Weak<Tenant>>, renewing: &Renewing) {
             let quiet = touched.last.elapsed() >= QUIET;
             let due = quiet || touched.first.elapsed() >= RESTLESS;
             if let Some(tenant) = touched.tenant.upgrade() {
-                bring_up_to_date(&tenant);
+                match &aside {
+                    Some(aside) if tenant.changed_much() => {
+                        aside.install(|| bring_up_to_date(&tenant));
+                    }
+                    _ => bring_up_to_date(&tenant),
+                }
                 if due {
                     renewing.touch(&tenant);
                     touched.first = Instant::now();

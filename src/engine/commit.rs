@@ -2,7 +2,8 @@
 //!
 //! It takes the writes that wait, by count and by rows, without a timer: under load groups grow by
 //! themselves, alone a write goes at once. Each is worked into its ledger; the changes of the group
-//! become one durable batch; then readers see them and the callers are answered.
+//! become one durable batch; then readers see them and the callers are answered. While the disk has one group, the
+//! next is worked in: it is sent once that has landed, and goes back with it where it does not land.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,16 +15,19 @@ use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 
 use super::background::Background;
+use super::changed::Changed;
 use super::ledger::{Ledger, check_recipe};
 use super::restore::restore;
 use super::sales::EarlierSales;
 use super::tenant::Tenant;
 use super::{
-    Answer, EngineError, FairQueue, NotQueued, Patience, QueueRules, Refusal, StartError, Write,
-    WriteRequest,
+    Answer, Book, EngineError, FairQueue, NotQueued, Patience, QueueRules, Refusal, StartError,
+    Write, WriteRequest,
 };
 use crate::domain::{Day, PortfolioId, PortfolioNo};
-use crate::store::{OpenOptions, SaleEntry, SaleHash, Store, StoreError, Unit, newest_checkpoint};
+use crate::store::{
+    Loaded, OpenOptions, SaleEntry, SaleHash, Store, StoreError, Unit, newest_checkpoint,
+};
 
 /// Which writes may wait for the commit thread; others are turned away as busy. A group takes some
 /// milliseconds, a large one some hundred: importers that send one batch after another stay far below.
@@ -61,13 +65,18 @@ impl Engine {
     /// Opens a data folder, checks all of it, and loads it. Cost: every record once.
     pub fn open(dir: &Path, options: &OpenOptions) -> Result<Self, StartError> {
         let (store, loaded) = Store::open(dir, options)?;
+        Self::over(store, loaded)
+    }
+
+    /// Serves what a store has loaded.
+    fn over(store: Store, loaded: Loaded) -> Result<Self, StartError> {
         let background = Background::start();
         let mut ledgers = BTreeMap::new();
         let mut tenants = Tenants::new();
         let next_no = loaded.next_portfolio.0;
         for portfolio in loaded.portfolios {
-            let mut ledger = restore(portfolio);
-            let (book, _) = ledger.publish();
+            let ledger = restore(portfolio);
+            let book = ledger.book.clone();
             let id = book.portfolio().id.clone();
             let tenant = Arc::new(Tenant::new(book));
             background.touch(&tenant);
@@ -215,7 +224,7 @@ struct Committer {
     read_only: Arc<std::sync::atomic::AtomicBool>,
 }
 
-/// A group of writes on its way to the disk.
+/// A group of writes.
 #[derive(Default)]
 struct Group {
     units: Vec<Unit>,
@@ -227,24 +236,68 @@ struct Group {
     replies: Vec<(Reply, Result<Answer, EngineError>)>,
 }
 
+impl Group {
+    /// A removed portfolio ends its group, so that its id may be given again in the next.
+    fn is_last_of_its_kind(&self) -> bool {
+        self.deleted.is_some() || self.then_checkpoint
+    }
+
+    fn takes_more(&self) -> bool {
+        self.replies.len() < GROUP_WRITES
+            && self.changes < GROUP_CHANGES
+            && !self.is_last_of_its_kind()
+    }
+
+    fn answer(self) {
+        for (reply, answer) in self.replies {
+            // A caller that went away needs no answer.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+/// A group that is on its way to the disk, with what readers are to see once it is there.
+struct Sent {
+    group: Group,
+    books: Vec<(PortfolioId, Book, Changed)>,
+}
+
 impl Committer {
     fn run(mut self, jobs: &FairQueue<Job>) {
-        while let Some(first) = jobs.take() {
+        let mut sent: Option<Sent> = None;
+        loop {
+            let first = match sent {
+                Some(_) => jobs.try_take(),
+                None => match jobs.take() {
+                    Some(job) => Some(job),
+                    None => return,
+                },
+            };
             let mut group = Group::default();
-            self.take(&mut group, first);
-            // A removed portfolio ends its group, so that its id may be given again in the next.
-            while group.replies.len() < GROUP_WRITES
-                && group.changes < GROUP_CHANGES
-                && group.deleted.is_none()
-                && !group.then_checkpoint
-                && let Some(next) = jobs.try_take()
-            {
-                self.take(&mut group, next);
+            self.fill(&mut group, first, jobs);
+            if let Some(sent) = sent.take() {
+                self.land(sent);
+                self.fill(&mut group, None, jobs);
             }
+            let alone = group.is_last_of_its_kind();
             let then_checkpoint = group.then_checkpoint;
-            self.finish(group);
+            sent = self.send(group);
+            if alone && let Some(sent) = sent.take() {
+                self.land(sent);
+            }
             if then_checkpoint {
                 self.checkpoint();
+            }
+        }
+    }
+
+    /// Takes a write, if there is one, and those that wait behind it.
+    fn fill(&mut self, group: &mut Group, first: Option<Job>, jobs: &FairQueue<Job>) {
+        let mut next = first;
+        while group.takes_more() {
+            match next.take().or_else(|| jobs.try_take()) {
+                Some(job) => self.take(group, job),
+                None => return,
             }
         }
     }
@@ -308,7 +361,6 @@ impl Committer {
         if let Some(answer) = ledger.answered(request)? {
             return Ok(answer);
         }
-        ledger.begin();
         let earlier = InStore {
             store: &self.store,
             portfolio: ledger.no(),
@@ -326,28 +378,45 @@ impl Committer {
         Ok(answer)
     }
 
-    /// Makes a group durable, shows it to readers and answers its callers.
-    fn finish(&mut self, group: Group) {
-        let stored = match group.units.is_empty() {
-            true => Ok(()),
-            false => self.store.apply(&group.units).map(|_| ()),
-        };
-        let failure = stored.err().map(|error| self.undo(&group, &error));
-        if failure.is_none() {
-            self.publish(&group);
+    /// Puts a group on its way to the disk. One that has nothing for the disk, or is refused by it, is answered.
+    fn send(&mut self, mut group: Group) -> Option<Sent> {
+        if group.units.is_empty() {
+            group.answer();
+            return None;
         }
-        for (reply, answer) in group.replies {
-            let answer = match &failure {
-                Some(failure) => answer.and(Err(failure.clone())),
-                None => answer,
-            };
-            // A caller that went away needs no answer.
-            let _ = reply.send(answer);
+        if let Err(error) = self.store.send(&group.units) {
+            let failure = self.failure_of(&error);
+            self.take_back(&mut group, &failure);
+            group.answer();
+            return None;
         }
+        // The disk is at work by now.
+        let mut books = Vec::with_capacity(group.touched.len());
+        for id in &group.touched {
+            if let Some(ledger) = self.ledgers.get_mut(id) {
+                let (book, changed) = ledger.send();
+                books.push((id.clone(), book, changed));
+            }
+        }
+        Some(Sent { group, books })
     }
 
-    /// Takes a group back that did not become durable.
-    fn undo(&mut self, group: &Group, error: &StoreError) -> EngineError {
+    /// Waits until a group is durable, shows it to readers and answers its callers. If it does not become so, what was
+    /// worked in after it goes back with it, and the store will refuse the group of that.
+    fn land(&mut self, sent: Sent) {
+        let Sent { mut group, books } = sent;
+        match self.store.land() {
+            Ok(_) => self.publish(&group, books),
+            Err(error) => {
+                let failure = self.failure_of(&error);
+                self.take_back(&mut group, &failure);
+            }
+        }
+        group.answer();
+    }
+
+    /// Takes a group back that does not become durable.
+    fn take_back(&mut self, group: &mut Group, failure: &EngineError) {
         for id in &group.touched {
             if let Some(ledger) = self.ledgers.get_mut(id) {
                 ledger.roll_back();
@@ -356,13 +425,28 @@ impl Committer {
         for id in &group.created {
             self.ledgers.remove(id);
         }
+        let replies = std::mem::take(&mut group.replies).into_iter();
+        *group = Group {
+            replies: replies
+                .map(|(reply, answer)| (reply, answer.and(Err(failure.clone()))))
+                .collect(),
+            then_checkpoint: group.then_checkpoint,
+            ..Group::default()
+        };
+    }
+
+    /// What callers are told of a group that the store did not take.
+    fn failure_of(&mut self, error: &StoreError) -> EngineError {
+        if let StoreError::ReadOnly(why) = error {
+            return EngineError::ReadOnly(why.clone());
+        }
         if let StoreError::DiskFull { .. } = error {
             tracing::warn!(%error, "refused a group of writes");
             return EngineError::DiskFull(error.to_string());
         }
         let final_until_restart = matches!(
             error,
-            StoreError::WriteFailed(_) | StoreError::ReadOnly(_) | StoreError::Damaged { .. }
+            StoreError::WriteFailed(_) | StoreError::Damaged { .. }
         );
         if !final_until_restart {
             tracing::error!(%error, "the store refused a group of writes; nothing of it was kept");
@@ -376,29 +460,26 @@ impl Committer {
         EngineError::ReadOnly(why)
     }
 
-    fn publish(&mut self, group: &Group) {
-        for id in &group.touched {
-            let Some(ledger) = self.ledgers.get_mut(id) else {
-                continue;
-            };
-            if group.deleted.as_ref() == Some(id) {
-                self.ledgers.remove(id);
+    fn publish(&mut self, group: &Group, books: Vec<(PortfolioId, Book, Changed)>) {
+        for (id, book, changed) in books {
+            if group.deleted.as_ref() == Some(&id) {
+                self.ledgers.remove(&id);
                 self.tenants
-                    .store(Arc::new(self.tenants.load().without(id)));
+                    .store(Arc::new(self.tenants.load().without(&id)));
                 continue;
             }
-            ledger.fold_if_grown();
-            let (book, changed) = ledger.publish();
+            if let Some(ledger) = self.ledgers.get_mut(&id) {
+                ledger.landed();
+            }
             let tenants = self.tenants.load();
-            match tenants.get(id) {
+            match tenants.get(&id) {
                 Some(tenant) => {
                     tenant.publish(book, changed);
                     self.background.touch(tenant);
                 }
                 None => {
                     let tenant = Arc::new(Tenant::new(book));
-                    self.tenants
-                        .store(Arc::new(tenants.update(id.clone(), tenant)));
+                    self.tenants.store(Arc::new(tenants.update(id, tenant)));
                 }
             }
         }
@@ -427,4 +508,143 @@ pub fn today() -> Day {
 pub fn now_unix() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::super::{SaleDraft, Write};
+    use super::*;
+    use crate::domain::{
+        Client, ClientId, Currency, Language, Period, Portfolio, Product, ProductId, SaleId, Text,
+        WindowMonths,
+    };
+    use crate::store::{Platter, in_memory};
+
+    const WRITERS: usize = 12;
+
+    fn id() -> PortfolioId {
+        PortfolioId::parse("book").unwrap()
+    }
+
+    async fn apply(engine: &Engine, write: Write) -> Result<Answer, EngineError> {
+        let request = WriteRequest {
+            portfolio: id(),
+            request_id: None,
+            write,
+        };
+        let patience = Patience::until(Instant::now() + Duration::from_secs(60));
+        engine.apply(request, &patience).await
+    }
+
+    fn client(number: usize) -> ClientId {
+        ClientId::parse(&format!("c{number}")).unwrap()
+    }
+
+    /// A book with a client for each writer, and one product.
+    async fn founded(engine: &Engine) {
+        let portfolio = Portfolio {
+            id: id(),
+            name: Text::default(),
+            currency: Currency::parse("BRL").unwrap(),
+            period: Period::Month,
+            window: WindowMonths::parse(12).unwrap(),
+            language: Language::English,
+            recipe: Text::parse("standard").unwrap(),
+            recipe_overrides: BTreeMap::new(),
+        };
+        let clients = (0..WRITERS).map(|number| Client {
+            id: client(number),
+            name: Text::default(),
+            owner: Text::default(),
+            attributes: BTreeMap::new(),
+            excluded_products: BTreeSet::new(),
+        });
+        let product = Product {
+            id: ProductId::parse("milk").unwrap(),
+            name: Text::default(),
+            category: Text::default(),
+            margin_rate: None,
+            list_price_minor: None,
+            active: true,
+            upgrade_of: None,
+            needs_product: None,
+        };
+        for write in [
+            Write::CreatePortfolio(portfolio),
+            Write::UpsertClients(clients.collect()),
+            Write::UpsertProducts(vec![product]),
+        ] {
+            apply(engine, write).await.unwrap();
+        }
+    }
+
+    fn sale(of: usize, amount_minor: i64) -> Write {
+        Write::RecordSales(vec![SaleDraft {
+            client: client(of),
+            product: ProductId::parse("milk").unwrap(),
+            day: Day::parse("2026-03-02").unwrap(),
+            amount_minor,
+            quantity_milli: 1_000,
+            sale_id: Some(SaleId::parse(&format!("of {of}")).unwrap()),
+        }])
+    }
+
+    /// Money of a client's sales, as readers see it.
+    fn bought(engine: &Engine, of: usize) -> i64 {
+        let book = engine.tenant(&id()).unwrap().book();
+        let (number, _) = book.client(&client(of)).unwrap();
+        let lines = book.tickets(number);
+        lines.iter().map(|line| line.sales_amount_minor).sum()
+    }
+
+    /// Records a client's one sale again and again, twice at once, until the disk fails; answers what it came to last.
+    async fn correct_until_refused(engine: Arc<Engine>, of: usize) -> i64 {
+        let mut seen = 0;
+        for round in 1.. {
+            let amounts = [10 * round + 1, 10 * round + 2];
+            let (a, b) = tokio::join!(
+                apply(&engine, sale(of, amounts[0])),
+                apply(&engine, sale(of, amounts[1]))
+            );
+            let kept: Vec<i64> = [(a.is_ok(), amounts[0]), (b.is_ok(), amounts[1])]
+                .iter()
+                .filter_map(|(kept, amount)| kept.then_some(*amount))
+                .collect();
+            if !kept.is_empty() {
+                seen = bought(&engine, of);
+                assert!(kept.contains(&seen), "{seen} of {kept:?}");
+            }
+            if kept.len() < 2 {
+                return seen;
+            }
+        }
+        seen
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_group_that_fails_takes_the_one_worked_in_meanwhile_with_it() {
+        for fuse in 0..40 {
+            let (home, platter) = (tempfile::tempdir().unwrap(), Platter::whole());
+            let (store, loaded) = in_memory(&platter, home.path());
+            let engine = Arc::new(Engine::over(store, loaded).unwrap());
+            founded(&engine).await;
+            platter.fuse.store(fuse, Ordering::SeqCst);
+            // So long that others come meanwhile.
+            platter.takes_us.store(300, Ordering::SeqCst);
+            let mut writers = tokio::task::JoinSet::new();
+            for of in 0..WRITERS {
+                let engine = engine.clone();
+                writers.spawn(async move { (of, correct_until_refused(engine, of).await) });
+            }
+            for (of, seen) in writers.join_all().await {
+                // What was refused shows nowhere, and what was acknowledged stays.
+                assert_eq!(bought(&engine, of), seen, "client {of}, fuse {fuse}");
+            }
+            assert!(engine.is_read_only());
+            let refused = apply(&engine, sale(0, 1)).await.unwrap_err();
+            assert!(matches!(refused, EngineError::ReadOnly(_)), "{refused}");
+        }
+    }
 }

@@ -7,11 +7,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 
 use super::EngineError;
 use super::evaluating::Wanted;
-use super::priority::stand_back;
+use super::priority::pool_that_stands_back;
 use super::tenant::Tenant;
 
 /// How long a portfolio must be quiet before it is graded.
@@ -56,9 +56,7 @@ impl Grading {
 /// Half of the cores, so that requests find one free; `None` where the system has no threads.
 fn pool() -> Option<ThreadPool> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = (cores / 2).max(1);
-    let pool = ThreadPoolBuilder::new().start_handler(|_| stand_back());
-    pool.num_threads(threads).build().ok()
+    pool_that_stands_back(Some((cores / 2).max(1)))
 }
 
 fn run(queue: &Receiver<Weak<Tenant>>) {

@@ -33,23 +33,27 @@ pub(super) struct Ledger {
     unsettled: BTreeSet<ClientNo>,
     /// Whose offers the writes since the last published book may have changed.
     pub(super) changed: Changed,
-    /// Sales by name that are part of the batch under way, so not in the store yet.
-    batch_sales: BTreeMap<SaleHash, SaleEntry>,
     /// The number for the next event of each client.
     next_events: OrdMap<u32, u32>,
-    /// Clients whose sales by name are dropped in the batch under way.
-    batch_erased: BTreeSet<ClientNo>,
-    /// The state before the batch under way.
-    before: Option<Before>,
+    /// The batch that writes are taken into.
+    taking: Option<Batch>,
+    /// The batch before it, while it is on its way to the disk.
+    sent: Option<Batch>,
 }
 
-/// What a ledger goes back to when its batch does not become durable.
+/// A batch that is not durable yet: what the store may not have of it, and what a ledger goes back to when it does not
+/// become so.
 #[derive(Debug)]
-struct Before {
+struct Batch {
+    /// The book before it.
     book: Book,
     next_events: OrdMap<u32, u32>,
-    /// Requests answered in the batch.
+    /// Requests answered in it.
     answered: Vec<RequestHash>,
+    /// Sales by name in it.
+    sales: BTreeMap<SaleHash, SaleEntry>,
+    /// Clients whose earlier sales by name it drops.
+    erased: BTreeSet<ClientNo>,
 }
 
 impl Ledger {
@@ -67,10 +71,9 @@ impl Ledger {
             answers,
             unsettled: BTreeSet::new(),
             changed: Changed::default(),
-            batch_sales: BTreeMap::new(),
             next_events,
-            batch_erased: BTreeSet::new(),
-            before: None,
+            taking: None,
+            sent: None,
         }
     }
 
@@ -101,6 +104,7 @@ impl Ledger {
         stored: &dyn EarlierSales,
         now_unix: i64,
     ) -> Result<(Answer, Vec<Change>), EngineError> {
+        self.batch();
         let mut changes = Vec::new();
         let (created, replaced) = match &request.write {
             Write::CreatePortfolio(portfolio) => {
@@ -117,8 +121,8 @@ impl Ledger {
             Write::UpsertProducts(products) => self.upsert_products(products, &mut changes)?,
             Write::DeleteProduct(id) => self.delete_product(id, &mut changes)?,
             Write::RecordSales(drafts) => {
-                let earlier = BatchThenStore {
-                    ledger: self,
+                let earlier = BatchesThenStore {
+                    batches: [&self.taking, &self.sent],
                     stored,
                 };
                 let posting = Posting::of_sales(&self.book, &earlier, drafts)?;
@@ -152,47 +156,30 @@ impl Ledger {
         if let Some(id) = &request.request_id {
             let hash = request_hash(id);
             let (kept, expired) = self.answers.keep(hash, &request.write, answer, now_unix);
-            if let Some(before) = &mut self.before {
-                before.answered.push(hash);
-            }
+            self.batch().answered.push(hash);
             changes.push(Change::PutAnswer(hash, kept));
             changes.extend(expired.into_iter().map(Change::DropAnswer));
         }
         Ok((answer, changes))
     }
 
-    /// Remembers the state before a batch, unless it is under way already.
-    pub(super) fn begin(&mut self) {
-        if self.before.is_none() {
-            self.before = Some(Before {
-                book: self.book.clone(),
-                next_events: self.next_events.clone(),
-                answered: Vec::new(),
-            });
-        }
+    /// The batch that writes are taken into. A new one remembers the state as it is now.
+    fn batch(&mut self) -> &mut Batch {
+        self.taking.get_or_insert_with(|| Batch {
+            book: self.book.clone(),
+            next_events: self.next_events.clone(),
+            answered: Vec::new(),
+            sales: BTreeMap::new(),
+            erased: BTreeSet::new(),
+        })
     }
 
-    /// Goes back to the state before the batch under way.
-    pub(super) fn roll_back(&mut self) {
-        let Some(before) = self.before.take() else {
-            return;
-        };
-        self.book = before.book;
-        self.next_events = before.next_events;
-        for request in before.answered {
-            self.answers.forget(request);
-        }
-        self.unsettled.clear();
-        self.changed = Changed::default();
-        self.batch_sales.clear();
-        self.batch_erased.clear();
-    }
-
-    /// The book to show to readers, once the batch is durable, and whose offers it may change.
-    pub(super) fn publish(&mut self) -> (Book, Changed) {
-        self.before = None;
-        self.batch_sales.clear();
-        self.batch_erased.clear();
+    /// Ends the batch: it is on its way to the disk. Answers the book to show to readers once it is there, and whose
+    /// offers it may change. The batch before it has landed.
+    pub(super) fn send(&mut self) -> (Book, Changed) {
+        debug_assert!(self.sent.is_none());
+        self.sent = self.taking.take();
+        self.fold_if_grown();
         let unsettled = std::mem::take(&mut self.unsettled);
         let mut changed = std::mem::take(&mut self.changed);
         for client in &unsettled {
@@ -204,8 +191,27 @@ impl Ledger {
         (self.book.clone(), changed)
     }
 
+    /// The batch that was sent is durable.
+    pub(super) fn landed(&mut self) {
+        self.sent = None;
+    }
+
+    /// Goes back to the last state that is durable: before the batch that was sent, if one is under way, else before the
+    /// one that writes are taken into.
+    pub(super) fn roll_back(&mut self) {
+        for batch in [self.taking.take(), self.sent.take()].into_iter().flatten() {
+            self.book = batch.book;
+            self.next_events = batch.next_events;
+            for request in batch.answered {
+                self.answers.forget(request);
+            }
+        }
+        self.unsettled.clear();
+        self.changed = Changed::default();
+    }
+
     /// Folds the overlay of the matrix when it has grown past its share of the book.
-    pub(super) fn fold_if_grown(&mut self) {
+    fn fold_if_grown(&mut self) {
         /// Rows in the overlay that cost readers nothing to speak of: each is gone through by every question.
         const FREE_ROWS: usize = 128;
         let matrix = self.book.matrix();
@@ -295,8 +301,9 @@ impl Ledger {
             self.book.offers.remove(&key);
         }
         self.next_events.remove(&client.0);
-        self.batch_sales.retain(|_, sale| sale.client != client);
-        self.batch_erased.insert(client);
+        let batch = self.batch();
+        batch.sales.retain(|_, sale| sale.client != client);
+        batch.erased.insert(client);
         self.unsettled.insert(client);
         changes.push(Change::DropClient(client));
         Ok((0, 0))
@@ -457,8 +464,8 @@ impl Ledger {
         }
         for (hash, sale) in &posting.sales {
             changes.push(Change::PutSale(*hash, *sale));
-            self.batch_sales.insert(*hash, *sale);
         }
+        self.batch().sales.extend(posting.sales);
         self.book.figures = posting.figures;
         (posting.created, posting.replaced)
     }
@@ -477,19 +484,27 @@ pub(super) fn check_recipe(portfolio: &Portfolio) -> Result<(), Refusal> {
     recipe_of(portfolio).map(|_| ())
 }
 
-/// The sales of the batch under way stand before those of the store.
-struct BatchThenStore<'a> {
-    ledger: &'a Ledger,
+/// The sales of batches that are not durable yet, the later one first, stand before those of the store.
+struct BatchesThenStore<'a> {
+    batches: [&'a Option<Batch>; 2],
     stored: &'a dyn EarlierSales,
 }
 
-impl EarlierSales for BatchThenStore<'_> {
+impl EarlierSales for BatchesThenStore<'_> {
     fn find(&self, hash: SaleHash) -> Result<Option<SaleEntry>, EngineError> {
-        if let Some(sale) = self.ledger.batch_sales.get(&hash) {
-            return Ok(Some(*sale));
-        }
-        let stored = self.stored.find(hash)?;
-        Ok(stored.filter(|sale| !self.ledger.batch_erased.contains(&sale.client)))
+        let batches: Vec<&Batch> = self.batches.into_iter().flatten().collect();
+        let holds = |batch: &&Batch| batch.sales.contains_key(&hash);
+        let at = batches.iter().position(holds);
+        let found = match at {
+            Some(at) => batches[at].sales.get(&hash).copied(),
+            None => self.stored.find(hash)?,
+        };
+        let later = &batches[..at.unwrap_or(batches.len())];
+        Ok(found.filter(|sale| {
+            later
+                .iter()
+                .all(|batch| !batch.erased.contains(&sale.client))
+        }))
     }
 }
 

@@ -244,7 +244,9 @@ pub(super) mod tests {
                 write,
             };
             self.ledger.apply(&request, &NoSales, 0).unwrap();
-            self.ledger.publish()
+            let sent = self.ledger.send();
+            self.ledger.landed();
+            sent
         }
     }
 

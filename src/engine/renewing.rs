@@ -7,10 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use rayon::ThreadPoolBuilder;
-
 use super::grading::Grading;
-use super::priority::stand_back;
+use super::priority::{pool_that_stands_back, stand_back};
 use super::tenant::Tenant;
 
 /// A portfolio is not renewed again before this many times as long as it took, a tenth of the time at most; unless the
@@ -56,8 +54,7 @@ struct Known {
 fn run(queue: &Receiver<Weak<Tenant>>, grading: &Grading) {
     stand_back();
     // Tasks of one pool wait for one another: in the common one a write's few would wait for all these.
-    let pool = ThreadPoolBuilder::new().start_handler(|_| stand_back());
-    let pool = pool.build().ok();
+    let pool = pool_that_stands_back(None);
     let mut known: BTreeMap<usize, Known> = BTreeMap::new();
     loop {
         match queue.recv_timeout(STEP) {

@@ -99,11 +99,19 @@ impl Tenant {
 
     /// Whether so much was written since the latest model was fitted that it says little of the book.
     pub(super) fn outgrew_model(&self) -> bool {
-        let Some(model) = self.model.load_full() else {
-            return true;
-        };
+        let model = self.model.load_full();
+        model.is_none_or(|model| self.changed_much_since(model.sequence))
+    }
+
+    /// Whether so much was written since the offers were worked out that all of them are to be worked out again.
+    pub(super) fn changed_much(&self) -> bool {
+        let scored = self.scored.load_full();
+        scored.is_some_and(|scored| self.changed_much_since(scored.moment.book.sequence()))
+    }
+
+    fn changed_much_since(&self, sequence: u64) -> bool {
         let book = self.book();
-        match self.changed(model.sequence, &book) {
+        match self.changed(sequence, &book) {
             Changed::All => true,
             Changed::Clients(changed) => {
                 let clients = book.clients().numbers();

@@ -65,12 +65,11 @@ struct Base {
     tickets: Vec<f32>,
 }
 
-/// Rows that changed since the base was made. Persistent maps, so that a copy costs nothing.
+/// Rows that changed since the base was made. A persistent map, so that a copy costs nothing; there are no columns
+/// of it, which every write would have to keep for the few that read one.
 #[derive(Debug, Clone, Default)]
 struct Overlay {
     rows: OrdMap<u32, Arc<[Cell]>>,
-    /// By (product, client).
-    postings: OrdMap<(u32, u32), Posting>,
     /// Whether a base row is replaced, by client.
     replaced: Arc<Vec<bool>>,
     tickets_less: usize,
@@ -94,9 +93,19 @@ impl TicketMatrix {
     ///
     /// Each row is sorted by product without repeats. Cost: the tickets, twice.
     pub fn from_rows<R: AsRef<[Cell]>>(products: usize, rows: impl IntoIterator<Item = R>) -> Self {
+        Self::of_rows(products, rows, 0)
+    }
+
+    /// The same, with room for so many tickets from the beginning.
+    fn of_rows<R: AsRef<[Cell]>>(
+        products: usize,
+        rows: impl IntoIterator<Item = R>,
+        tickets: usize,
+    ) -> Self {
         let mut base = Base {
             number: NEXT_BASE.fetch_add(1, Ordering::Relaxed),
             row_starts: vec![0],
+            cells: Vec::with_capacity(tickets),
             ..Base::default()
         };
         for row in rows {
@@ -120,7 +129,7 @@ impl TicketMatrix {
 
     /// This matrix with some rows replaced or added, over at least as many clients and products.
     ///
-    /// Cost: the old and new tickets of these rows; the rest is shared.
+    /// Cost: a place in a map for each of these rows; the rest is shared.
     #[must_use]
     pub fn with_rows(
         &self,
@@ -141,9 +150,6 @@ impl TicketMatrix {
             let overlay = &mut next.overlay;
             if let Some(old) = overlay.rows.get(&client.0) {
                 overlay.tickets_more -= old.len();
-                for cell in old.iter() {
-                    overlay.postings.remove(&(cell.product.0, client.0));
-                }
             } else if client.index() < next.base.clients() {
                 overlay.tickets_less += next.base.row(client.index()).len();
                 let replaced = Arc::make_mut(&mut overlay.replaced);
@@ -151,13 +157,6 @@ impl TicketMatrix {
                 replaced[client.index()] = true;
             }
             overlay.tickets_more += row.len();
-            for cell in row.iter() {
-                let posting = Posting {
-                    client,
-                    ticket: cell.ticket,
-                };
-                overlay.postings.insert((cell.product.0, client.0), posting);
-            }
             overlay.rows.insert(client.0, row);
         }
         next
@@ -166,10 +165,8 @@ impl TicketMatrix {
     /// The same tickets with nothing in the overlay.
     #[must_use]
     pub fn fold(&self) -> Self {
-        Self::from_rows(
-            self.products,
-            (0..self.clients as u32).map(|client| self.row(ClientNo(client))),
-        )
+        let rows = (0..self.clients as u32).map(|client| self.row(ClientNo(client)));
+        Self::of_rows(self.products, rows, self.tickets())
     }
 
     /// Rows that wait in the overlay.
@@ -210,7 +207,7 @@ impl TicketMatrix {
     }
 
     /// A product's tickets, each client once: those of the base by client, then those of the overlay
-    /// by client.
+    /// by client. Cost: the base's tickets, and a look into each row of the overlay.
     pub fn column(&self, product: ProductNo) -> impl Iterator<Item = Posting> {
         let replaced = &self.overlay.replaced;
         let base = self.base.column(product.index());
@@ -221,11 +218,13 @@ impl TicketMatrix {
         });
         let kept =
             base.filter(move |posting| replaced.is_empty() || !replaced[posting.client.index()]);
-        let changed = self
-            .overlay
-            .postings
-            .range((product.0, 0)..=(product.0, u32::MAX))
-            .map(|(_, posting)| *posting);
+        let changed = self.changed_rows().filter_map(move |(client, row)| {
+            let at = row
+                .binary_search_by_key(&product, |cell| cell.product)
+                .ok()?;
+            let ticket = row[at].ticket;
+            Some(Posting { client, ticket })
+        });
         kept.chain(changed)
     }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::change::{Applied, Change, SaleEntry, SaleHash, Unit};
-use super::disk::{Batch, Disk};
+use super::disk::{Batch, Disk, DiskError, Pending};
 use super::error::{Fault, OpenError, StoreError};
 use super::folder::{Folder, free_bytes};
 use super::keys::{self, Kind};
@@ -22,10 +23,13 @@ const WRITE_AMPLIFICATION: u64 = 4;
 
 /// An open data folder.
 ///
-/// Invariant: `meta` and `portfolios` are what the meta records on the disk say.
+/// Invariant: `meta` and `portfolios` are what the meta records say of the last commit that landed; at most one is
+/// under way.
 pub struct Store {
     pub(super) disk: Box<dyn Disk>,
-    pub(super) watermark: Watermark,
+    pub(super) watermark: Arc<Watermark>,
+    /// The commit that is under way.
+    pub(super) sent: Option<Sent>,
     pub(super) meta: StoreMeta,
     pub(super) portfolios: BTreeMap<PortfolioNo, PortfolioMeta>,
     pub(super) free_floor_bytes: u64,
@@ -33,6 +37,15 @@ pub struct Store {
     pub(super) failed: Option<String>,
     /// Unlocked when it goes, so it stands after the disk.
     pub(super) folder: Folder,
+}
+
+/// A commit on its way to the disk, and the meta records once it is there.
+pub(super) struct Sent {
+    pending: Pending,
+    meta: StoreMeta,
+    /// Of the portfolios that it touches; nothing where one goes.
+    metas: BTreeMap<PortfolioNo, Option<PortfolioMeta>>,
+    sequences: Vec<u64>,
 }
 
 impl std::fmt::Debug for Store {
@@ -55,6 +68,16 @@ impl Store {
     /// portfolio are applied in order. Cost: two syncs a group, and one read and one write for
     /// each key that it touches.
     pub fn apply(&mut self, units: &[Unit]) -> Result<Applied, StoreError> {
+        self.send(units)?;
+        self.land()
+    }
+
+    /// Puts a group of units on its way to the disk: the first half of [`Store::apply`]. What this refuses leaves nothing
+    /// behind. One that is still under way lands first; if it fails, so does this.
+    pub fn send(&mut self, units: &[Unit]) -> Result<(), StoreError> {
+        if self.sent.is_some() {
+            self.land()?;
+        }
         if let Some(why) = &self.failed {
             return Err(StoreError::ReadOnly(why.clone()));
         }
@@ -72,16 +95,40 @@ impl Store {
         group.account(&mut batch)?;
         let Group { meta, metas, .. } = group;
         self.check_room(&batch)?;
-        self.write(&batch, meta)?;
-        for (no, of_portfolio) in metas {
+        let pending = self.begin(batch, meta);
+        self.sent = Some(Sent {
+            pending,
+            meta,
+            metas,
+            sequences,
+        });
+        Ok(())
+    }
+
+    /// Waits until what was sent is durable: the second half of [`Store::apply`]. With nothing under way there is nothing
+    /// to wait for. A failure is final until a restart, since what a failed sync left on the disk cannot be known.
+    pub fn land(&mut self) -> Result<Applied, StoreError> {
+        let Some(sent) = self.sent.take() else {
+            return Ok(Applied {
+                commit: self.meta.commit,
+                sequences: Vec::new(),
+            });
+        };
+        if let Err(error) = (sent.pending)() {
+            let why = error.to_string();
+            self.failed = Some(why.clone());
+            return Err(StoreError::WriteFailed(why));
+        }
+        self.meta = sent.meta;
+        for (no, of_portfolio) in sent.metas {
             match of_portfolio {
                 Some(of_portfolio) => self.portfolios.insert(no, of_portfolio),
                 None => self.portfolios.remove(&no),
             };
         }
         Ok(Applied {
-            commit: meta.commit,
-            sequences,
+            commit: self.meta.commit,
+            sequences: sent.sequences,
         })
     }
 
@@ -150,31 +197,30 @@ impl Store {
         }
     }
 
-    /// Writes a batch and makes it durable; a failure here is final until a restart, since what a
-    /// failed sync left on the disk cannot be known.
-    pub(super) fn write(&mut self, batch: &Batch, meta: StoreMeta) -> Result<(), StoreError> {
+    /// Writes a batch and makes it durable. Whoever calls keeps `portfolios` in line with it.
+    pub(super) fn write(&mut self, batch: Batch, meta: StoreMeta) -> Result<(), StoreError> {
+        let pending = self.begin(batch, meta);
+        self.sent = Some(Sent {
+            pending,
+            meta,
+            metas: BTreeMap::new(),
+            sequences: Vec::new(),
+        });
+        self.land().map(|_| ())
+    }
+
+    /// Begins to write a batch; the watermark follows once it is durable, never before.
+    fn begin(&self, batch: Batch, meta: StoreMeta) -> Pending {
+        let watermark = self.watermark.clone();
         let mark = Mark {
             id: meta.id,
             commit: meta.commit,
         };
-        let marked = || {
-            let written = self.watermark.write(mark);
-            written.map_err(|error| format!("writing the watermark: {error}"))
+        let then = move || {
+            let written = watermark.write(mark);
+            written.map_err(|error| DiskError::new("writing the watermark", &error))
         };
-        let written = self.disk.write(batch).and_then(|()| self.disk.sync());
-        match written
-            .map_err(|error| error.to_string())
-            .and_then(|()| marked())
-        {
-            Ok(()) => {
-                self.meta = meta;
-                Ok(())
-            }
-            Err(why) => {
-                self.failed = Some(why.clone());
-                Err(StoreError::WriteFailed(why))
-            }
-        }
+        self.disk.commit(batch, Box::new(then))
     }
 
     pub(super) fn check_room(&self, batch: &Batch) -> Result<(), StoreError> {

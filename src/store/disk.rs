@@ -15,6 +15,12 @@ pub(crate) type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 /// A key and its value.
 pub(crate) type Record = (Vec<u8>, Vec<u8>);
 
+/// One thing more to do, once what went before has succeeded.
+pub(crate) type Then = Box<dyn FnOnce() -> Result<(), DiskError> + Send>;
+
+/// Waits for what is under way, and answers what came of it.
+pub(crate) type Pending = Box<dyn FnOnce() -> Result<(), DiskError> + Send>;
+
 /// Takes entries in the order of their keys, until it breaks off.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
@@ -83,90 +89,10 @@ pub(crate) trait Disk: Send + Sync {
     /// Makes everything written so far durable: on the platter, not in a cache.
     fn sync(&self) -> Result<(), DiskError>;
 
+    /// Writes a batch, makes it durable and then does one thing more, while the caller goes on; what fails is the
+    /// last that is done. Reads may find the batch before it is durable, and whole or not at all.
+    fn commit(&self, batch: Batch, then: Then) -> Pending;
+
     /// Closes the database; whatever fails is in the answer, never a panic.
     fn close(self: Box<Self>) -> Result<(), DiskError>;
-}
-
-/// A disk in memory, which can be told to fail: the second database that the suite runs over.
-#[cfg(test)]
-pub(crate) mod memory {
-    use std::sync::atomic::{AtomicI64, Ordering};
-    use std::sync::{Arc, Mutex};
-
-    use super::*;
-
-    /// What outlives a closed disk.
-    #[derive(Debug, Default)]
-    pub(crate) struct Platter {
-        pub(crate) entries: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
-        /// Writes and syncs until one fails; negative for never.
-        pub(crate) fuse: AtomicI64,
-        /// Writes and syncs that were tried.
-        pub(crate) tried: AtomicI64,
-    }
-
-    impl Platter {
-        pub(crate) fn whole() -> Arc<Self> {
-            let platter = Self::default();
-            platter.fuse.store(-1, Ordering::SeqCst);
-            Arc::new(platter)
-        }
-
-        fn burn(&self, doing: &'static str) -> Result<(), DiskError> {
-            self.tried.fetch_add(1, Ordering::SeqCst);
-            match self.fuse.load(Ordering::SeqCst) {
-                0 => Err(DiskError::new(doing, &"told to fail")),
-                left => {
-                    if left > 0 {
-                        self.fuse.fetch_sub(1, Ordering::SeqCst);
-                    }
-                    Ok(())
-                }
-            }
-        }
-    }
-
-    pub(crate) struct MemoryDisk(pub(crate) Arc<Platter>);
-
-    impl Disk for MemoryDisk {
-        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, DiskError> {
-            Ok(self.0.entries.lock().unwrap().get(key).cloned())
-        }
-
-        fn last(&self, low: &[u8], high: &[u8]) -> Result<Option<Record>, DiskError> {
-            let entries = self.0.entries.lock().unwrap();
-            let last = entries.range(low.to_vec()..=high.to_vec()).next_back();
-            Ok(last.map(|(key, value)| (key.clone(), value.clone())))
-        }
-
-        fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> Result<(), DiskError> {
-            let entries = self.0.entries.lock().unwrap().clone();
-            for (key, value) in entries.range(prefix.to_vec()..) {
-                if !key.starts_with(prefix) || visit(key, value).is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        }
-
-        fn write(&self, batch: &Batch) -> Result<(), DiskError> {
-            self.0.burn("write")?;
-            let mut entries = self.0.entries.lock().unwrap();
-            for (key, value) in batch {
-                match value {
-                    Some(value) => entries.insert(key.clone(), value.clone()),
-                    None => entries.remove(key),
-                };
-            }
-            Ok(())
-        }
-
-        fn sync(&self) -> Result<(), DiskError> {
-            self.0.burn("sync")
-        }
-
-        fn close(self: Box<Self>) -> Result<(), DiskError> {
-            Ok(())
-        }
-    }
 }

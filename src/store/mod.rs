@@ -23,6 +23,8 @@ mod frames;
 mod keys;
 mod ledger;
 mod load;
+#[cfg(test)]
+mod memory;
 mod open;
 mod records;
 mod restore;
@@ -41,6 +43,8 @@ pub use commit::Store;
 pub use compact::compact;
 pub use error::{Code, OpenError, StoreError};
 pub use load::{Loaded, LoadedPortfolio};
+#[cfg(test)]
+pub(crate) use memory::{Platter, in_memory};
 pub use open::{OpenOptions, Report, check};
 pub use restore::restore;
 pub use value::MAX_RECORD_BYTES;

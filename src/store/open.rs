@@ -173,7 +173,8 @@ pub(super) fn adopt(
     );
     let store = Store {
         disk,
-        watermark,
+        watermark: Arc::new(watermark),
+        sent: None,
         meta,
         portfolios,
         free_floor_bytes: options.free_floor_bytes,

@@ -141,7 +141,7 @@ impl Store {
         let value = seal(&key, &records::encode(&meta)?);
         batch.insert(key, Some(value));
         self.check_room(&batch)
-            .and_then(|()| self.write(&batch, meta))
+            .and_then(|()| self.write(batch, meta))
             .map_err(|error| match error {
                 StoreError::DiskFull { .. } => Fault::new(Code::DiskFull, error.to_string()),
                 error => Fault::new(Code::Io, error.to_string()),

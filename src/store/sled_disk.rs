@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::disk::{Batch, Disk, DiskError, Record, Visit};
+use super::disk::{Batch, Disk, DiskError, Pending, Record, Then, Visit};
 use super::watched::Watched;
 
 /// How long sled's file lock may outlive its last owner: its threads let go of it late.
@@ -16,12 +16,18 @@ const LOCK_GRACE: Duration = Duration::from_secs(5);
 /// One sled tree in a folder.
 pub(crate) struct SledDisk {
     /// Taken out by `close` and by `Drop`, so that it is let go of inside a guard.
-    db: Option<sled::Db>,
-    folder: PathBuf,
-    /// sled's file, opened before any write, so that a failed write-back is reported to its sync.
-    file: Arc<File>,
+    open: Option<Open>,
     /// Where calls run that wait for the disk.
     watched: Watched,
+}
+
+/// The open database and its files. A copy is another handle on the same.
+#[derive(Clone)]
+struct Open {
+    db: sled::Db,
+    folder: Arc<Path>,
+    /// sled's file, opened before any write, so that a failed write-back is reported to its sync.
+    file: Arc<File>,
 }
 
 /// Runs something of sled's; a panic in it becomes an error.
@@ -64,23 +70,71 @@ impl SledDisk {
         };
         let file = File::open(folder.join("db"))
             .map_err(|error| DiskError::new("opening the database file", &error))?;
-        let disk = Self {
-            db: Some(db),
-            folder: folder.to_path_buf(),
+        let open = Open {
+            db,
+            folder: folder.into(),
             file: Arc::new(file),
+        };
+        let disk = Self {
+            open: Some(open),
             watched: Watched::start(write_limit)?,
         };
         // What opening replayed or made has to be on the disk before anything builds on it.
         disk.sync()?;
-        sync_folder(&disk.folder)?;
+        sync_folder(folder)?;
         Ok(disk)
     }
 
-    fn db(&self) -> Result<&sled::Db, DiskError> {
-        self.db
+    fn opened(&self) -> Result<&Open, DiskError> {
+        self.open
             .as_ref()
             .ok_or_else(|| DiskError::new("using the database", &"closed"))
     }
+
+    fn db(&self) -> Result<&sled::Db, DiskError> {
+        Ok(&self.opened()?.db)
+    }
+}
+
+impl Open {
+    fn write(&self, batch: sled::Batch) -> Result<(), DiskError> {
+        let written = self.db.apply_batch(batch);
+        written.map_err(|error| DiskError::new("writing", &error))
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
+        let flushed = self.db.flush();
+        flushed.map_err(|error| DiskError::new("flushing", &error))?;
+        // sled's flush asks the kernel to start writing (sync_file_range) and no more.
+        let synced = self.file.sync_all();
+        synced.map_err(|error| DiskError::new("syncing the database file", &error))?;
+        let blobs = self.folder.join("blobs");
+        let mut any = false;
+        let entries = blobs
+            .read_dir()
+            .map_err(|error| DiskError::new("listing the database folder", &error))?;
+        for entry in entries {
+            let synced = entry.and_then(|entry| File::open(entry.path())?.sync_all());
+            synced.map_err(|error| DiskError::new("syncing a database file", &error))?;
+            any = true;
+        }
+        if any {
+            sync_folder(&blobs)?;
+        }
+        Ok(())
+    }
+}
+
+/// A batch as sled takes it.
+fn for_sled(batch: &Batch) -> sled::Batch {
+    let mut all = sled::Batch::default();
+    for (key, value) in batch {
+        match value {
+            Some(value) => all.insert(key.as_slice(), value.as_slice()),
+            None => all.remove(key.as_slice()),
+        }
+    }
+    all
 }
 
 fn sync_folder(folder: &Path) -> Result<(), DiskError> {
@@ -133,38 +187,25 @@ impl Disk for SledDisk {
     }
 
     fn write(&self, batch: &Batch) -> Result<(), DiskError> {
-        let db = self.db()?.clone();
-        let mut all = sled::Batch::default();
-        for (key, value) in batch {
-            match value {
-                Some(value) => all.insert(key.as_slice(), value.as_slice()),
-                None => all.remove(key.as_slice()),
-            }
-        }
-        self.watched.run("writing", move || db.apply_batch(all))
+        let (open, all) = (self.opened()?.clone(), for_sled(batch));
+        self.watched.run("writing", move || open.write(all))
     }
 
     fn sync(&self) -> Result<(), DiskError> {
-        let db = self.db()?.clone();
-        self.watched.run("flushing", move || db.flush())?;
-        // sled's flush asks the kernel to start writing (sync_file_range) and no more.
-        let file = self.file.clone();
-        self.watched
-            .run("syncing the database file", move || file.sync_all())?;
-        let blobs = self.folder.join("blobs");
-        let mut any = false;
-        let entries = blobs
-            .read_dir()
-            .map_err(|error| DiskError::new("listing the database folder", &error))?;
-        for entry in entries {
-            let synced = entry.and_then(|entry| File::open(entry.path())?.sync_all());
-            synced.map_err(|error| DiskError::new("syncing a database file", &error))?;
-            any = true;
-        }
-        if any {
-            sync_folder(&blobs)?;
-        }
-        Ok(())
+        let open = self.opened()?.clone();
+        self.watched.run("syncing", move || open.sync())
+    }
+
+    fn commit(&self, batch: Batch, then: Then) -> Pending {
+        let open = self.opened().cloned();
+        let begun = open.and_then(|open| {
+            self.watched.begin("writing", move || {
+                open.write(for_sled(&batch))?;
+                open.sync()?;
+                then()
+            })
+        });
+        Box::new(move || begun?.wait())
     }
 
     fn close(mut self: Box<Self>) -> Result<(), DiskError> {
@@ -177,12 +218,12 @@ impl Disk for SledDisk {
 impl SledDisk {
     /// Drops sled's own part: its last owner flushes, and panics where that fails.
     fn let_go(&mut self) -> Result<(), DiskError> {
-        let Some(db) = self.db.take() else {
+        let Some(open) = self.open.take() else {
             return Ok(());
         };
         self.watched.run("closing the database", move || {
-            drop(db);
-            Ok::<_, sled::Error>(())
+            drop(open);
+            Ok(())
         })
     }
 }

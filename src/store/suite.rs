@@ -2,16 +2,13 @@
 //! with reopening in between. It runs over sled and over memory.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 
-use super::disk::memory::{MemoryDisk, Platter};
 use super::load::scan;
-use super::open::{adopt, write_first};
-use super::watermark::Watermark;
+use super::memory::MemoryDisk;
 use super::*;
 use crate::domain::{
     Action, ActionId, ActionState, Aim, Baseline, Block, Bucket, BucketChange, Client, ClientEvent,
@@ -342,19 +339,6 @@ impl World {
     }
 }
 
-fn in_memory(platter: &Arc<Platter>, dir: &Path) -> (Store, Loaded) {
-    let options = OpenOptions::default();
-    let folder = folder::Folder::lock(dir, true).unwrap();
-    let disk = MemoryDisk(platter.clone());
-    if platter.entries.lock().unwrap().is_empty() {
-        write_first(&disk, dir).unwrap();
-    }
-    let known = Watermark::open(&folder.watermark()).unwrap();
-    let scanned = scan(&disk, &|| ()).unwrap();
-    let (store, scanned) = adopt(folder, known, Box::new(disk), scanned, &options).unwrap();
-    (store, scanned.loaded)
-}
-
 fn groups() -> impl Strategy<Value = Vec<Vec<Wish>>> {
     prop::collection::vec(prop::collection::vec(wishes(), 1..6), 1..12)
 }
@@ -412,6 +396,33 @@ proptest! {
         if whole.portfolios > 0 {
             let refused = restore(&file, &other, None, &|_| ()).unwrap_err();
             prop_assert_eq!(refused.code, Code::Conflict);
+        }
+    }
+}
+
+#[test]
+fn what_is_sent_behind_a_commit_waits_for_it_and_fails_with_it() {
+    for fuse in [0, 1, 2, 3, -1] {
+        let (folder, platter) = (tempfile::tempdir().unwrap(), Platter::whole());
+        let (mut store, _) = in_memory(&platter, folder.path());
+        let mut world = World::default();
+        platter.fuse.store(fuse, Ordering::SeqCst);
+        platter.tried.store(0, Ordering::SeqCst);
+        store.send(&[world.unit(&Wish::Nothing)]).unwrap();
+        let sent = store.send(&[world.unit(&Wish::Nothing)]);
+        if (0..2).contains(&fuse) {
+            assert!(matches!(sent, Err(StoreError::WriteFailed(_))), "{sent:?}");
+            assert_eq!(store.land().unwrap().commit, 0);
+            assert_eq!(platter.tried.load(Ordering::SeqCst), fuse + 1);
+            continue;
+        }
+        sent.unwrap();
+        let landed = store.land();
+        assert_eq!(landed.is_ok(), fuse == -1, "{landed:?}");
+        if let Ok(landed) = landed {
+            assert_eq!(landed.commit, 2);
+            // Nothing is under way any more.
+            assert_eq!(store.land().unwrap().commit, 2);
         }
     }
 }
