@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::commit::today;
 use super::moments::Moment;
+use super::priority::let_others_on;
 use super::recipes::recipe_of;
 use super::tenant::Tenant;
 use super::{Advice, Book, EngineError, OfferKey, Supposed, View};
@@ -126,6 +127,7 @@ pub(super) fn client_offers(
         let advice = SCRATCH.with_borrow_mut(|scratch| {
             advise(&moment.book, &scene, model, today, *client, record, scratch)
         });
+        let_others_on();
         // Kept small at once: the whole of all clients' would be twice as much.
         (advice.shortfalls, OfferRow::of(advice.opportunities))
     };

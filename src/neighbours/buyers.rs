@@ -2,13 +2,13 @@
 
 use std::cmp::Ordering;
 
-use super::distance::{DistanceRule, Sum, squared, sum_of};
+use super::distance::{DistanceRule, Sum, squared};
 use super::measure::Measure;
 use super::nearest::{Nearest, Ranked};
-use super::sums::{ROUNDING, Sums};
+use super::sums::{Bound, ROUNDING, Sums};
 use super::{Profiles, Subject};
 use crate::domain::{ClientNo, ProductNo};
-use crate::matrix::{BLOCK, Run, TicketMatrix, quick_ln};
+use crate::matrix::{BLOCK, Cell, Run, TicketMatrix, quick_ln};
 
 /// Of the buyers that a guess is made from, as many are to be expected among the nearest.
 const SAMPLED: usize = 8;
@@ -52,6 +52,7 @@ struct Judged {
     product: ProductNo,
     /// Logarithm of the subject's own ticket for it.
     own: Option<f32>,
+    /// Buyers; while they are sampled, those that were gone through.
     buyers: u32,
     /// Distances of some buyers, evenly spread.
     sample: Vec<f64>,
@@ -82,6 +83,7 @@ pub struct BuyerSearch {
     judged: Vec<Judged>,
     /// How many of `judged` are of this subject; the others are spare.
     count: usize,
+    by_product: ByProduct,
 }
 
 /// Buffers for those of a run that are worth a closer look.
@@ -144,7 +146,7 @@ impl BuyerSearch {
             own,
             judged,
             count,
-            ..
+            by_product,
         } = self;
         let judged = &mut judged[..*count];
         sums.start(matrix);
@@ -170,6 +172,12 @@ impl BuyerSearch {
             let limit = one.guess();
             one.nearest.start_within(k, limit);
         }
+        for (client, _) in matrix.changed_rows() {
+            sums.pass_over(client);
+        }
+        if let Some(itself) = subject.client {
+            sums.pass_over(itself);
+        }
         let mut seen = Seen {
             matrix,
             measure,
@@ -190,33 +198,13 @@ impl BuyerSearch {
                 }
             }
         }
-        for (client, row) in matrix.changed_rows() {
-            for cell in matrix.base_row(client) {
-                if let Ok(at) = judged.binary_search_by_key(&cell.product, |one| one.product) {
-                    judged[at].buyers -= 1;
-                }
-            }
-            let sum = sum_of(own, row);
-            for cell in row {
-                if let Ok(at) = judged.binary_search_by_key(&cell.product, |one| one.product) {
-                    let one = &mut judged[at];
-                    one.buyers += 1;
-                    if Some(client) == subject.client {
-                        continue;
-                    }
-                    let difference = measure.difference(attributes, client);
-                    let sum = one.without_own(sum, quick_ln(cell.ticket));
-                    one.nearest.offer(Buyer {
-                        distance: measure.distance(sum, difference),
-                        client,
-                        posting: NOT_IN_BASE,
-                    });
-                }
-            }
+        if matrix.overlay_rows() > 0 {
+            by_product.lay_out(matrix.products(), own, judged);
+            by_product.look(matrix, measure, attributes, judged);
         }
         for one in judged {
             let itself = subject.client.and_then(|own| matrix.cell(own, one.product));
-            one.buyers -= u32::from(itself.is_some());
+            one.buyers = matrix.buyers(one.product) - u32::from(itself.is_some());
             one.nearest.narrow();
         }
     }
@@ -270,7 +258,7 @@ impl Seen<'_> {
         }
     }
 
-    /// Looks at every buyer whose bound is low enough.
+    /// Looks at every buyer whose bound is low enough; the subject and clients whose rows changed have none.
     ///
     /// What is near is not foreseeable, so nothing branches on it: places are written down one over the other
     /// until one stays, of buyers whose bound is low, then of those that are near.
@@ -294,7 +282,7 @@ impl Seen<'_> {
                 client,
                 posting,
             };
-            near += usize::from(self.is_another(client)) * usize::from(distance <= limit);
+            near += usize::from(distance <= limit);
         }
         one.nearest.take(&few.buyers[..near]);
     }
@@ -304,6 +292,89 @@ impl Seen<'_> {
     fn is_another(&self, client: ClientNo) -> bool {
         let changed = self.matrix.overlay_rows() > 0 && self.matrix.is_changed(client);
         Some(client) != self.measure.subject.client && !changed
+    }
+}
+
+/// What is known of the subject by product, for rows that stand in no column: those of the overlay.
+#[derive(Debug, Default)]
+struct ByProduct(Vec<OfProduct>);
+
+/// The subject's side of one product.
+#[derive(Debug, Clone, Copy)]
+struct OfProduct {
+    /// The logarithm of its ticket; NaN without one.
+    own: f32,
+    /// Where the product stands among the judged; [`NOT_JUDGED`] where it is not.
+    judged: u32,
+}
+
+/// The place of a product that is not judged.
+const NOT_JUDGED: u32 = u32::MAX;
+
+impl ByProduct {
+    fn lay_out(&mut self, products: usize, own: &[(ProductNo, f32)], judged: &[Judged]) {
+        let nothing = OfProduct {
+            own: f32::NAN,
+            judged: NOT_JUDGED,
+        };
+        self.0.clear();
+        self.0.resize(products, nothing);
+        for (product, ln) in own {
+            self.0[product.index()].own = *ln;
+        }
+        for (at, one) in judged.iter().enumerate() {
+            self.0[one.product.index()].judged = at as u32;
+        }
+    }
+
+    /// Looks at every changed row whose bound is low enough.
+    fn look(
+        &self,
+        matrix: &TicketMatrix,
+        measure: Measure<'_>,
+        attributes: &mut [f32],
+        judged: &mut [Judged],
+    ) {
+        let bound = Bound::of(measure.rule);
+        let farthest = judged.iter().map(Judged::limit);
+        let farthest = farthest.fold(f32::NEG_INFINITY, f32::max);
+        for (client, row) in matrix.changed_rows() {
+            let (sum, most) = self.sum_of(row);
+            let nearest = bound.of_sum(sum, most);
+            if nearest > farthest || Some(client) == measure.subject.client {
+                continue;
+            }
+            for cell in row {
+                let Some(one) = judged.get_mut(self.0[cell.product.index()].judged as usize) else {
+                    continue;
+                };
+                if nearest > one.limit() {
+                    continue;
+                }
+                let difference = measure.difference(attributes, client);
+                let sum = one.without_own(sum, quick_ln(cell.ticket));
+                one.nearest.offer(Buyer {
+                    distance: measure.distance(sum, difference),
+                    client,
+                    posting: NOT_IN_BASE,
+                });
+            }
+        }
+    }
+
+    /// The sums of a row, and the largest of its squared differences.
+    fn sum_of(&self, row: &[Cell]) -> (Sum, f32) {
+        let (mut sum, mut most) = (Sum::default(), 0.0_f32);
+        for cell in row {
+            let own = self.0[cell.product.index()].own;
+            if !own.is_nan() {
+                let difference = own - quick_ln(cell.ticket);
+                sum.squares += squared(difference);
+                sum.common += 1;
+                most = most.max(difference * difference);
+            }
+        }
+        (sum, most)
     }
 }
 

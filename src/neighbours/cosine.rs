@@ -1,7 +1,8 @@
 //! Who buys like whom: cosine of damped, rarity-weighted tickets, one subject against all clients.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use imbl::OrdMap;
 
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{BLOCK, Cell, Statistics, TicketMatrix};
@@ -62,7 +63,7 @@ type Row = Vec<(ProductNo, f32)>;
 #[derive(Debug, Clone, Default)]
 pub struct CosineIndex {
     base: Arc<Base>,
-    changed: BTreeMap<u32, Arc<Row>>,
+    changed: OrdMap<u32, Arc<Row>>,
     clients: usize,
 }
 
@@ -72,6 +73,8 @@ pub struct CosineSearch {
     /// Of a block's clients.
     dots: Vec<f32>,
     own: Row,
+    /// The subject's weights by product, 0 where it has none: for rows that changed.
+    by_product: Vec<f32>,
     found: Nearest<Similar>,
 }
 
@@ -128,7 +131,7 @@ impl CosineIndex {
         }
         Self {
             base: Arc::new(base),
-            changed: BTreeMap::new(),
+            changed: OrdMap::new(),
             clients,
         }
     }
@@ -189,7 +192,15 @@ impl CosineIndex {
         search.dots.resize(BLOCK, 0.0);
         for block in 0..base.blocks {
             base.add_up(block, &search.own, &mut search.dots);
-            let rows = BLOCK.min(base.rows - block * BLOCK);
+            let first = block * BLOCK;
+            let rows = BLOCK.min(base.rows - first);
+            // The subject is not its own neighbour, and what changed is compared as it is now.
+            let here = first as u32..(first + rows) as u32;
+            let changed = self.changed.range(here.clone()).map(|(client, _)| *client);
+            let itself = subject.client.map(|client| client.0);
+            for client in changed.chain(itself.filter(|client| here.contains(client))) {
+                search.dots[client as usize - first] = 0.0;
+            }
             for (chunk, dots) in search.dots[..rows].chunks(LANES).enumerate() {
                 let bar = -search.found.limit() as f32;
                 let near = |dot: &f32| *dot > 0.0 && *dot >= bar;
@@ -197,16 +208,28 @@ impl CosineIndex {
                     continue;
                 }
                 for (at, &similarity) in dots.iter().enumerate() {
-                    let client = ClientNo((block * BLOCK + chunk * LANES + at) as u32);
-                    let other = !self.is_changed(client) && Some(client) != subject.client;
-                    if similarity > 0.0 && other {
+                    if similarity > 0.0 {
+                        let client = ClientNo((first + chunk * LANES + at) as u32);
                         search.found.offer(Similar { client, similarity });
                     }
                 }
             }
         }
+        if self.changed.is_empty() {
+            return;
+        }
+        search.by_product.clear();
+        search.by_product.resize(base.places.len(), 0.0);
+        for &(product, weight) in &search.own {
+            search.by_product[product.index()] = weight;
+        }
         for (&client, row) in &self.changed {
-            let (client, similarity) = (ClientNo(client), base.dot(&search.own, row));
+            // In the order of the columns, as the sums of a block.
+            let products = row.iter();
+            let similarity = products.fold(0.0, |dot, &(product, weight)| {
+                dot + search.by_product[product.index()] * weight
+            });
+            let client = ClientNo(client);
             if similarity > 0.0 && Some(client) != subject.client {
                 search.found.offer(Similar { client, similarity });
             }
@@ -216,11 +239,6 @@ impl CosineIndex {
     /// Rows that changed since [`CosineIndex::of`]; every search goes through them.
     pub fn changed_rows(&self) -> usize {
         self.changed.len()
-    }
-
-    /// Whether a client's row is no longer that of the base.
-    fn is_changed(&self, client: ClientNo) -> bool {
-        !self.changed.is_empty() && self.changed.contains_key(&client.0)
     }
 
     /// Clients.
@@ -317,20 +335,6 @@ impl Base {
 
     fn is_dense(&self, product: ProductNo) -> bool {
         matches!(self.places.get(product.index()), Some(Place::Dense(_)))
-    }
-
-    /// The dot product of two rows.
-    fn dot(&self, own: &Row, other: &Row) -> f32 {
-        let key = |one: &(ProductNo, f32)| (!self.is_dense(one.0), one.0);
-        let mut other = other.iter().peekable();
-        let mut dot = 0.0;
-        for one in own {
-            while other.next_if(|other| key(other) < key(one)).is_some() {}
-            if let Some((_, weight)) = other.next_if(|other| other.0 == one.0) {
-                dot += one.1 * weight;
-            }
-        }
-        dot
     }
 
     /// A product's postings within one block.

@@ -3,7 +3,7 @@
 use pulp::Arch;
 
 use super::distance::{DistanceRule, Sum, squared};
-use crate::domain::ProductNo;
+use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{BLOCK, TicketMatrix};
 
 /// What is rounded on the way to a bound is less than this share of it.
@@ -70,8 +70,7 @@ impl Sums {
     /// Finds the bounds of the clients of a block that were just summed up.
     pub(super) fn bound(&mut self, block: usize, rule: &DistanceRule) {
         let of_block = block * BLOCK..(block + 1) * BLOCK;
-        let least = rule.shrink * rule.spread;
-        let beside = (rule.shrink + rule.attribute_weight.max(0.0) - 1.0) as f32;
+        let nearest = Bound::of(rule);
         let squares = &self.squares[of_block.clone()];
         let sums = squares
             .iter()
@@ -82,18 +81,18 @@ impl Sums {
         Arch::new().dispatch(
             #[inline(always)]
             || {
-                for (bound, ((squares, common), most)) in bounds {
-                    let rest = squares - f64::from(*most) * (1.0 + ROUNDING);
-                    let total = (rest.max(0.0) + least) as f32 * (1.0 - ROUNDING as f32);
-                    let whole = (squares + least) as f32 * (1.0 - ROUNDING as f32);
-                    let evidence = *common as f32 + beside;
-                    // A product that the subject does not buy leaves nothing out.
-                    let least = (total / evidence).min(whole / (evidence + 1.0));
-                    // Without evidence the distance is whatever the rule says of strangers.
-                    *bound = if evidence > 0.0 { least } else { 0.0 };
+                for (bound, ((&squares, &common), &most)) in bounds {
+                    *bound = nearest.of_sum(Sum { squares, common }, most);
                 }
             },
         );
+    }
+
+    /// Takes a client out of those that bounds are compared for: none is low enough.
+    pub(super) fn pass_over(&mut self, client: ClientNo) {
+        if let Some(bound) = self.bounds.get_mut(client.index()) {
+            *bound = f32::NAN;
+        }
     }
 
     #[inline]
@@ -102,5 +101,35 @@ impl Sums {
             squares: self.squares[at],
             common: self.common[at],
         }
+    }
+}
+
+/// How near a client may be at least, whichever product is left out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound {
+    least: f64,
+    beside: f32,
+}
+
+impl Bound {
+    /// By a rule.
+    pub(super) fn of(rule: &DistanceRule) -> Self {
+        Self {
+            least: rule.shrink * rule.spread,
+            beside: (rule.shrink + rule.attribute_weight.max(0.0) - 1.0) as f32,
+        }
+    }
+
+    /// Of a client's sums, and the largest of its squared differences.
+    #[inline(always)]
+    pub(super) fn of_sum(self, sum: Sum, most: f32) -> f32 {
+        let rest = sum.squares - f64::from(most) * (1.0 + ROUNDING);
+        let total = (rest.max(0.0) + self.least) as f32 * (1.0 - ROUNDING as f32);
+        let whole = (sum.squares + self.least) as f32 * (1.0 - ROUNDING as f32);
+        let evidence = sum.common as f32 + self.beside;
+        // A product that the subject does not buy leaves nothing out.
+        let nearest = (total / evidence).min(whole / (evidence + 1.0));
+        // Without evidence the distance is whatever the rule says of strangers.
+        if evidence > 0.0 { nearest } else { 0.0 }
     }
 }
