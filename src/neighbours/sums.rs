@@ -121,6 +121,10 @@ impl Bound {
     }
 
     /// Of a client's sums, and the largest of its squared differences.
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for the registers of whoever calls it"
+    )]
     #[inline(always)]
     pub(super) fn of_sum(self, sum: Sum, most: f32) -> f32 {
         let rest = sum.squares - f64::from(most) * (1.0 + ROUNDING);
