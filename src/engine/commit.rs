@@ -276,14 +276,14 @@ impl Committer {
             let mut group = Group::default();
             self.fill(&mut group, first, jobs);
             if let Some(sent) = sent.take() {
-                self.land(sent);
+                self.land(sent, &mut group);
                 self.fill(&mut group, None, jobs);
             }
             let alone = group.is_last_of_its_kind();
             let then_checkpoint = group.then_checkpoint;
             sent = self.send(group);
             if alone && let Some(sent) = sent.take() {
-                self.land(sent);
+                self.land(sent, &mut Group::default());
             }
             if then_checkpoint {
                 self.checkpoint();
@@ -401,15 +401,16 @@ impl Committer {
         Some(Sent { group, books })
     }
 
-    /// Waits until a group is durable, shows it to readers and answers its callers. If it does not become so, what was
-    /// worked in after it goes back with it, and the store will refuse the group of that.
-    fn land(&mut self, sent: Sent) {
+    /// Waits until a group is durable, shows it to readers and answers its callers. If it does not become so, the group
+    /// that was worked in after it goes back with it: what it was answered rests on what is not there.
+    fn land(&mut self, sent: Sent, next: &mut Group) {
         let Sent { mut group, books } = sent;
         match self.store.land() {
             Ok(_) => self.publish(&group, books),
             Err(error) => {
                 let failure = self.failure_of(&error);
                 self.take_back(&mut group, &failure);
+                self.take_back(next, &failure);
             }
         }
         group.answer();
@@ -517,8 +518,8 @@ mod tests {
     use super::super::{SaleDraft, Write};
     use super::*;
     use crate::domain::{
-        Client, ClientId, Currency, Language, Period, Portfolio, Product, ProductId, SaleId, Text,
-        WindowMonths,
+        Client, ClientId, Currency, Language, Period, Portfolio, Product, ProductId, RequestId,
+        SaleId, Text, WindowMonths,
     };
     use crate::store::{Platter, in_memory};
 
@@ -528,12 +529,16 @@ mod tests {
         PortfolioId::parse("book").unwrap()
     }
 
-    async fn apply(engine: &Engine, write: Write) -> Result<Answer, EngineError> {
-        let request = WriteRequest {
+    fn request(write: Write) -> WriteRequest {
+        WriteRequest {
             portfolio: id(),
             request_id: None,
             write,
-        };
+        }
+    }
+
+    async fn apply(engine: &Engine, write: Write) -> Result<Answer, EngineError> {
+        let request = request(write);
         let patience = Patience::until(Instant::now() + Duration::from_secs(60));
         engine.apply(request, &patience).await
     }
@@ -542,8 +547,8 @@ mod tests {
         ClientId::parse(&format!("c{number}")).unwrap()
     }
 
-    /// A book with a client for each writer, and one product.
-    async fn founded(engine: &Engine) {
+    /// What makes a book with a client for each writer, and one product.
+    fn founding() -> [Write; 3] {
         let portfolio = Portfolio {
             id: id(),
             name: Text::default(),
@@ -571,13 +576,11 @@ mod tests {
             upgrade_of: None,
             needs_product: None,
         };
-        for write in [
+        [
             Write::CreatePortfolio(portfolio),
             Write::UpsertClients(clients.collect()),
             Write::UpsertProducts(vec![product]),
-        ] {
-            apply(engine, write).await.unwrap();
-        }
+        ]
     }
 
     fn sale(of: usize, amount_minor: i64) -> Write {
@@ -629,7 +632,9 @@ mod tests {
             let (home, platter) = (tempfile::tempdir().unwrap(), Platter::whole());
             let (store, loaded) = in_memory(&platter, home.path());
             let engine = Arc::new(Engine::over(store, loaded).unwrap());
-            founded(&engine).await;
+            for write in founding() {
+                apply(&engine, write).await.unwrap();
+            }
             platter.fuse.store(fuse, Ordering::SeqCst);
             // So long that others come meanwhile.
             platter.takes_us.store(300, Ordering::SeqCst);
@@ -645,6 +650,52 @@ mod tests {
             assert!(engine.is_read_only());
             let refused = apply(&engine, sale(0, 1)).await.unwrap_err();
             assert!(matches!(refused, EngineError::ReadOnly(_)), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_repeat_of_what_is_under_way_is_answered_as_that_is() {
+        for fails in [true, false] {
+            let (home, platter) = (tempfile::tempdir().unwrap(), Platter::whole());
+            let (store, loaded) = in_memory(&platter, home.path());
+            let mut committer = Committer {
+                store,
+                ledgers: BTreeMap::new(),
+                next_no: loaded.next_portfolio.0,
+                tenants: Arc::default(),
+                background: Background::start(),
+                failed: None,
+                read_only: Arc::default(),
+            };
+            let mut group = Group::default();
+            let give = |committer: &mut Committer, group: &mut Group, request: WriteRequest| {
+                let (reply, answer) = oneshot::channel();
+                committer.take(group, Job::Write(Box::new(request), reply));
+                answer
+            };
+            for write in founding() {
+                give(&mut committer, &mut group, request(write));
+            }
+            let sent = committer.send(group).unwrap();
+            committer.land(sent, &mut Group::default());
+
+            platter
+                .fuse
+                .store(if fails { 0 } else { -1 }, Ordering::SeqCst);
+            let once = WriteRequest {
+                request_id: Some(RequestId::parse("once").unwrap()),
+                ..request(sale(0, 5))
+            };
+            let (mut group, mut next) = (Group::default(), Group::default());
+            let mut first = give(&mut committer, &mut group, once.clone());
+            let sent = committer.send(group).unwrap();
+            let mut repeat = give(&mut committer, &mut next, once);
+            assert!(next.units.is_empty());
+            committer.land(sent, &mut next);
+            assert!(committer.send(next).is_none());
+            let [first, repeat] = [&mut first, &mut repeat].map(|one| one.try_recv().unwrap());
+            assert_eq!(first.is_err(), fails, "{first:?}");
+            assert_eq!(repeat.is_err(), fails, "{repeat:?}");
         }
     }
 }
