@@ -155,6 +155,16 @@ impl Tenant {
         }
     }
 
+    /// The write counter that offers include: that of now where no write since concerned what they follow from,
+    /// whenever they were worked out.
+    pub fn included(&self, scored: &Scored) -> u64 {
+        let (now, facts) = (self.book(), scored.moment.book.facts_sequence());
+        match now.facts_sequence() == facts {
+            true => now.sequence(),
+            false => facts,
+        }
+    }
+
     /// The offers of the whole portfolio where they need no waiting: the book is small, or they were
     /// worked out before.
     pub fn scored_already(&self) -> Result<Option<Arc<Scored>>, EngineError> {

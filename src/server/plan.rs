@@ -127,7 +127,7 @@ impl Api {
                 owners: planned.owners.iter().take(MAX_OWNERS).map(owner).collect(),
                 stock: stock.collect(),
                 currency: book.portfolio().currency.to_string(),
-                sequence: book.sequence(),
+                sequence: tenant.included(&kept.scored),
                 notices: writer.notices(&kept.scored.shortfalls),
             })
         });

@@ -137,7 +137,7 @@ impl RecommendationService for Api {
                 total_size: selected.len() as u64,
                 total_gain_minor: selected.total_gain_minor(),
                 currency: book.portfolio().currency.to_string(),
-                sequence: book.sequence(),
+                sequence: tenant.included(&scored),
                 notices: writer.notices(&scored.shortfalls),
             };
             Ok((response, showings))
@@ -182,7 +182,8 @@ impl RecommendationService for Api {
                 false => Vec::new(),
             };
             let rows: Vec<Opportunity> = selected.rows(0, limit).collect();
-            Ok(((scored, rows), showings))
+            let sequence = tenant.included(&scored);
+            Ok(((scored, rows, sequence), showings))
         };
         let (rows, showings) = self.compute.run(&caller, work).await?;
         self.log(&caller, portfolio, showings).await?;
@@ -466,7 +467,7 @@ fn list_name(portfolio: &str, filter: &v1::OpportunityFilter, order: Order) -> S
 
 /// Sends rows as the caller takes them; a slow caller holds no thread.
 async fn stream_rows(
-    (scored, rows): (Arc<Scored>, Vec<Opportunity>),
+    (scored, rows, sequence): (Arc<Scored>, Vec<Opportunity>, u64),
     language: Option<Language>,
     answers: mpsc::Sender<Result<v1::StreamOpportunitiesResponse, Status>>,
 ) {
@@ -482,7 +483,7 @@ async fn stream_rows(
                 .map(|row| writer.opportunity(row, false))
                 .collect(),
             currency: book.portfolio().currency.to_string(),
-            sequence: book.sequence(),
+            sequence,
         };
         if answers.send(Ok(message)).await.is_err() {
             return;
