@@ -738,3 +738,31 @@ async fn after_ten_thousand_random_sales_answers_are_those_of_a_server_that_was_
     assert_same(&after, &anew);
     server.terminate();
 }
+
+#[tokio::test]
+async fn a_list_includes_a_write_that_changes_no_offer() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&data_dir(&folder));
+    let channel = server.channel().await;
+    make_book(channel.clone(), BOOK, 4, 3).await;
+    let mut service = RecommendationServiceClient::new(channel.clone());
+    let mut portfolio = PortfolioServiceClient::new(channel.clone());
+    let list = v1::ListOpportunitiesRequest {
+        portfolio_id: BOOK.into(),
+        ..Default::default()
+    };
+    for role in [v1::KeyRole::Reader, v1::KeyRole::Writer] {
+        // The offers are worked out before the write.
+        service.list_opportunities(list.clone()).await.unwrap();
+        let key = v1::CreateApiKeyRequest {
+            portfolio_id: BOOK.into(),
+            role: role.into(),
+            ..Default::default()
+        };
+        portfolio.create_api_key(key).await.unwrap();
+        let (_, sequence) = figures(&channel, BOOK).await;
+        let listed = service.list_opportunities(list.clone()).await.unwrap();
+        assert_eq!(listed.into_inner().sequence, sequence);
+    }
+    server.terminate();
+}

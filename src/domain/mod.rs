@@ -3,6 +3,7 @@
 //! Everything is parsed into these once, at the edge; inside, the types prove it. This room
 //! depends on no other, and knows no wire, no disk and no clock.
 
+mod bucket;
 mod client;
 mod day;
 mod history;
@@ -12,6 +13,7 @@ mod money;
 mod objective;
 mod offer;
 mod opportunity;
+mod packed;
 mod portfolio;
 mod product;
 mod receipt;
@@ -20,15 +22,13 @@ mod share;
 mod text;
 mod violation;
 
+pub use bucket::{Bucket, BucketChange, BucketKey, Slot};
 pub use client::{
     Attribute, Client, ClientEvent, ClientEventKind, MAX_ATTRIBUTES, MAX_CLIENT_BYTES,
     MAX_EXCLUDED_PRODUCTS,
 };
 pub use day::{DAYS_PER_MONTH, Day, DayError, Month};
-pub use history::{
-    Block, BlockChange, Bucket, BucketChange, BucketKey, History, HistoryError, MAX_BLOCK_BYTES,
-    Slot,
-};
+pub use history::{BlockChange, History};
 pub use ids::{
     ActionId, ClientId, ClientNo, IdError, MAX_ID_BYTES, ObjectiveId, PortfolioId, PortfolioNo,
     ProductId, ProductNo, RequestId, SaleId,
@@ -44,6 +44,7 @@ pub use offer::{
     TooManyOutcomes,
 };
 pub use opportunity::{Kind, Opportunity, Shortfall};
+pub use packed::{Block, HistoryError, MAX_BLOCK_BYTES};
 pub use portfolio::{Language, Period, Portfolio, WindowError, WindowMonths};
 pub use product::Product;
 pub use receipt::{NeighbourEvidence, PseudoObservation, QuantileReceipt};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::commit::today;
+use super::clock::today;
 use super::{Book, EngineError, Insighted, Tenant};
 use crate::domain::{ClientNo, Day, Month, Offer, ProductNo, Slot, Text};
 use crate::insight::Grouping;

@@ -9,7 +9,7 @@ use imbl::Vector;
 use rayon::prelude::*;
 
 use super::changed::Changed;
-use super::commit::today;
+use super::clock::today;
 use super::moments::Moment;
 use super::recipes::recipe_of;
 use super::tenant::{FRESH_MODEL_TICKETS, Tenant};

@@ -148,16 +148,13 @@ impl Moments {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
 
+    use super::super::books::{client, portfolio, product};
     use super::super::ledger::Ledger;
     use super::super::sales::EarlierSales;
     use super::super::{EngineError, TicketDraft, Write, WriteRequest};
     use super::*;
-    use crate::domain::{
-        Client, ClientId, Currency, Language, Period, Portfolio, PortfolioId, PortfolioNo, Product,
-        ProductId, Text, WindowMonths,
-    };
+    use crate::domain::PortfolioNo;
     use crate::matrix::Statistics;
     use crate::store::{SaleEntry, SaleHash};
 
@@ -174,47 +171,16 @@ pub(super) mod tests {
 
     /// Whoever writes to a large book without dates, in which every client buys every product.
     pub(in super::super) struct Writing {
-        id: PortfolioId,
         ledger: Ledger,
     }
 
     impl Writing {
         /// The book as it was first written.
         pub(in super::super) fn begin() -> (Self, Book) {
-            let id = PortfolioId::parse("book").unwrap();
-            let ledger = Ledger::create(
-                PortfolioNo(1),
-                Portfolio {
-                    id: id.clone(),
-                    name: Text::default(),
-                    currency: Currency::parse("BRL").unwrap(),
-                    period: Period::Month,
-                    window: WindowMonths::parse(12).unwrap(),
-                    language: Language::English,
-                    recipe: Text::parse("standard").unwrap(),
-                    recipe_overrides: BTreeMap::new(),
-                },
-            );
-            let mut writing = Self { id, ledger };
-            let clients = (0..CLIENTS).map(|client| Client {
-                id: ClientId::parse(&format!("c{client}")).unwrap(),
-                name: Text::default(),
-                owner: Text::default(),
-                attributes: BTreeMap::new(),
-                excluded_products: BTreeSet::new(),
-            });
-            writing.apply(Write::UpsertClients(clients.collect()));
-            let products = (0..PRODUCTS).map(|product| Product {
-                id: ProductId::parse(&format!("p{product}")).unwrap(),
-                name: Text::default(),
-                category: Text::default(),
-                margin_rate: None,
-                list_price_minor: None,
-                active: true,
-                upgrade_of: None,
-                needs_product: None,
-            });
-            writing.apply(Write::UpsertProducts(products.collect()));
+            let ledger = Ledger::create(PortfolioNo(1), portfolio());
+            let mut writing = Self { ledger };
+            writing.apply(Write::UpsertClients((0..CLIENTS).map(client).collect()));
+            writing.apply(Write::UpsertProducts((0..PRODUCTS).map(product).collect()));
             let (book, _) = writing.set(0..CLIENTS, 1_000);
             assert!(book.matrix().tickets() > SMALL_BOOK_TICKETS);
             (writing, book)
@@ -226,10 +192,10 @@ pub(super) mod tests {
             clients: std::ops::Range<usize>,
             base_minor: i64,
         ) -> (Book, Changed) {
-            let ticket = |client: usize, product: usize| TicketDraft {
-                client: ClientId::parse(&format!("c{client}")).unwrap(),
-                product: ProductId::parse(&format!("p{product}")).unwrap(),
-                ticket_minor: base_minor + ((client * 31 + product * 17) % 97) as i64,
+            let ticket = |of: usize, sold: usize| TicketDraft {
+                client: client(of).id,
+                product: product(sold).id,
+                ticket_minor: base_minor + ((of * 31 + sold * 17) % 97) as i64,
             };
             let all = clients
                 .flat_map(|client| (0..PRODUCTS).map(move |product| (client, product)))
@@ -239,7 +205,7 @@ pub(super) mod tests {
 
         fn apply(&mut self, write: Write) -> (Book, Changed) {
             let request = WriteRequest {
-                portfolio: self.id.clone(),
+                portfolio: portfolio().id,
                 request_id: None,
                 write,
             };

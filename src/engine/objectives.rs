@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::commit::today;
+use super::clock::today;
 use super::ledger::Ledger;
 use super::{Book, EngineError, Insighted, Refusal};
 use crate::domain::{

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use super::commit::today;
+use super::clock::today;
 use super::moments::Moment;
 use super::priority::let_others_on;
 use super::recipes::recipe_of;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use imbl::Vector;
+use imbl::{OrdMap, Vector};
 
 use super::changed::Changed;
-use super::commit::today;
+use super::clock::today;
 use super::evaluating::Evaluated;
 use super::insights::{Insighted, LatestInsights};
 use super::keeping::Keeping;
@@ -18,7 +18,7 @@ use super::scoring::{Model, client_offers, fit};
 use super::selections::Selections;
 use super::worked_out::WorkedOut;
 use super::{Advice, Book, EngineError};
-use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
+use crate::domain::{ClientNo, Day, Opportunity, PortfolioId, Shortfall};
 use crate::outcome::held_until;
 use crate::pipeline::{OfferRow, Pipeline};
 use crate::recommend::OutcomesRecipe;
@@ -30,6 +30,9 @@ pub(super) const FRESH_MODEL_TICKETS: usize = 5_000;
 pub(super) const REBUILD_SHARE: f64 = 0.1;
 /// The offers of fewer clients than this are worked out again as soon as what is held back is taken off.
 const WORKED_OUT_SOON: usize = 16;
+
+/// The portfolios there are, by id.
+pub type Tenants = OrdMap<PortfolioId, Arc<Tenant>>;
 
 /// One portfolio.
 #[derive(Debug)]

@@ -2,8 +2,26 @@
 
 use std::sync::Arc;
 
+use super::DistanceRule;
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{BLOCK, Cell};
+
+/// How distances are measured in them.
+pub(super) const RULE: DistanceRule = DistanceRule {
+    spread: 1.5,
+    shrink: 2.0,
+    floor: 0.05,
+    attribute_weight: 0.0,
+};
+
+/// A ticket without a date.
+pub(super) fn ticket(product: u32, ticket: f32) -> Cell {
+    Cell {
+        product: ProductNo(product),
+        ticket,
+        last_day: None,
+    }
+}
 
 type Rows = Vec<Arc<[Cell]>>;
 

@@ -425,15 +425,7 @@ impl Ranked for Buyer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::Cell;
-    use crate::neighbours::books::{BOOKS, edges};
-
-    const RULE: DistanceRule = DistanceRule {
-        spread: 1.5,
-        shrink: 2.0,
-        floor: 0.05,
-        attribute_weight: 0.0,
-    };
+    use crate::neighbours::books::{BOOKS, RULE, edges, ticket};
 
     /// Every buyer measured product by product, sorted whole.
     fn slow(matrix: &TicketMatrix, client: ClientNo, product: ProductNo) -> Vec<(ClientNo, f64)> {
@@ -460,14 +452,6 @@ mod tests {
         let mut found: Vec<(ClientNo, f64)> = buyers.map(distance).collect();
         found.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         found
-    }
-
-    fn ticket(product: u32, ticket: f32) -> Cell {
-        Cell {
-            product: ProductNo(product),
-            ticket,
-            last_day: None,
-        }
     }
 
     #[test]

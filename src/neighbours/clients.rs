@@ -107,22 +107,7 @@ impl Ranked for Neighbour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::Cell;
-
-    const RULE: DistanceRule = DistanceRule {
-        spread: 1.5,
-        shrink: 2.0,
-        floor: 0.05,
-        attribute_weight: 0.0,
-    };
-
-    fn ticket(product: u32, ticket: f32) -> Cell {
-        Cell {
-            product: ProductNo(product),
-            ticket,
-            last_day: None,
-        }
-    }
+    use crate::neighbours::books::{RULE, ticket};
 
     #[test]
     fn clients_that_came_later_and_bought_nothing_are_like_nobody() {

@@ -19,8 +19,9 @@ const EXTENSION: &str = "carteira";
 
 impl Store {
     /// Writes a checkpoint of the last commit and drops the oldest beyond the newest two; `None`
-    /// where there is one of this commit. Cost: every record twice; the caller waits.
+    /// where there is one of this commit. Nothing is under way. Cost: every record twice; the caller waits.
     pub fn checkpoint(&self) -> Result<Option<(PathBuf, Report)>, OpenError> {
+        debug_assert!(self.sent.is_none());
         let folder = self.dir().join(FOLDER);
         let path = folder.join(format!("{:020}.{EXTENSION}", self.meta.commit));
         if path.exists() {
