@@ -9,10 +9,10 @@ use anyhow::Context;
 use jiff::SignedDuration;
 use serde::Serialize;
 use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Filter, Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use super::door::Door;
 use crate::config::{Config, LogFormat};
@@ -219,9 +219,7 @@ fn options(config: &Config) -> OpenOptions {
 }
 
 fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log)
-        .context("--log is not a level or a list of targets with levels")?;
-    let filter = filter.and(filter_fn(is_ours));
+    let filter = wanted(&config.log)?;
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     match config.log_format {
@@ -231,8 +229,32 @@ fn log_to_stderr(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What of the log is written.
+fn wanted(levels: &str) -> anyhow::Result<impl Filter<Registry> + use<>> {
+    let levels = EnvFilter::try_new(levels);
+    let levels = levels.context("--log is not a level or a list of targets with levels")?;
+    // Without a hint of its own it would take that of the levels away, and sled hand over every trace in vain.
+    let ours = filter_fn(is_ours).with_max_level_hint(LevelFilter::TRACE);
+    Ok(levels.and(ours))
+}
+
 /// Below `info` libraries log what goes through them, sled whole records with the names in them: of theirs
 /// that is never written, whatever is asked for.
 fn is_ours(event: &Metadata<'_>) -> bool {
     *event.level() <= Level::INFO || event.target().starts_with("carteira")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_never_written_is_not_asked_for() {
+        for (levels, most) in [("warn", LevelFilter::WARN), ("info", LevelFilter::INFO)] {
+            assert_eq!(wanted(levels).unwrap().max_level_hint(), Some(most));
+        }
+        let one_target = wanted("info,carteira=debug").unwrap();
+        assert_eq!(one_target.max_level_hint(), Some(LevelFilter::DEBUG));
+        assert!(wanted("carteira=loud").is_err());
+    }
 }

@@ -55,8 +55,8 @@ impl Default for History {
 }
 
 impl History {
-    /// Takes blocks as a store kept them, in order, and checks every bucket of them.
-    pub fn from_blocks(blocks: Vec<Block>) -> Result<Self, HistoryError> {
+    /// Takes blocks as a store kept them, in order, and checks every bucket of them: its product is one of so many.
+    pub fn from_blocks(blocks: Vec<Block>, products: u32) -> Result<Self, HistoryError> {
         let mut last: Option<BucketKey> = None;
         for block in &blocks {
             if block.bytes.is_empty() || block.bytes.len() > MAX_BLOCK_BYTES {
@@ -71,6 +71,10 @@ impl History {
                 named = true;
                 last = Some(key);
             }
+        }
+        // In order, the last product is the highest.
+        if last.is_some_and(|(product, _)| product.0 >= products) {
+            return Err(HistoryError::Product);
         }
         Ok(Self {
             blocks: blocks.into(),
@@ -231,7 +235,7 @@ mod tests {
     fn products() -> impl Strategy<Value = ProductNo> {
         prop_oneof![
             9 => (0..40u32).prop_map(ProductNo),
-            1 => prop::sample::select(vec![ProductNo(1 << 20), ProductNo(u32::MAX)]),
+            1 => prop::sample::select(vec![ProductNo(1 << 20), ProductNo(u32::MAX - 1)]),
         ]
     }
 
@@ -279,12 +283,17 @@ mod tests {
                 }
                 prop_assert!(after.iter().eq(oracle.values().copied()));
                 prop_assert!(after.blocks().iter().all(|block| block.bytes.len() <= MAX_BLOCK_BYTES));
-                let blocks = disk
+                let blocks: Vec<Block> = disk
                     .iter()
                     .map(|(first, bytes)| Block { first: *first, bytes: bytes.clone() })
                     .collect();
-                prop_assert_eq!(&History::from_blocks(blocks).unwrap(), &after);
-                for product in (0..41).map(ProductNo).chain([ProductNo(u32::MAX)]) {
+                let given = oracle.keys().last().map_or(0, |(product, _)| product.0 + 1);
+                if let Some(fewer) = given.checked_sub(1) {
+                    let refused = History::from_blocks(blocks.clone(), fewer);
+                    prop_assert_eq!(refused, Err(HistoryError::Product));
+                }
+                prop_assert_eq!(&History::from_blocks(blocks, given).unwrap(), &after);
+                for product in (0..41).map(ProductNo).chain([ProductNo(u32::MAX - 1)]) {
                     let wanted = oracle.values().filter(|bucket| bucket.product == product);
                     prop_assert!(after.buckets_of(product).eq(wanted.copied()));
                     prop_assert_eq!(
@@ -306,7 +315,7 @@ mod tests {
             product in any::<u32>(),
         ) {
             let first = (ProductNo(product), Slot::SetTicket);
-            let _ = History::from_blocks(vec![Block { first, bytes: bytes.into() }]);
+            let _ = History::from_blocks(vec![Block { first, bytes: bytes.into() }], u32::MAX);
         }
 
         #[test]
@@ -322,9 +331,9 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
             blocks[0].bytes = bytes.clone().into();
-            let _ = History::from_blocks(blocks.clone());
+            let _ = History::from_blocks(blocks.clone(), u32::MAX);
             blocks[0].bytes = bytes[..at].into();
-            let _ = History::from_blocks(blocks);
+            let _ = History::from_blocks(blocks, u32::MAX);
         }
     }
 

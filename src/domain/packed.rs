@@ -36,6 +36,9 @@ pub enum HistoryError {
     /// A number is out of its range.
     #[error("a history block holds a number out of its range")]
     Range,
+    /// A product's number was never given.
+    #[error("a history block names a product that was never given a number")]
+    Product,
     /// Buckets or blocks are out of order, or a block does not start where its name says.
     #[error("history blocks are out of order")]
     Order,

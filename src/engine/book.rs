@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
+use rayon::prelude::*;
 
 use super::{Directory, Refusal};
 use crate::domain::{
@@ -251,9 +252,7 @@ impl Book {
     /// Brings the matrix up to date after the histories of `changed` clients changed: those rows
     /// alone, or all where the window moved. Returns whether it was all.
     pub(super) fn settle(&mut self, changed: impl IntoIterator<Item = ClientNo>) -> bool {
-        let window = self.months().map(|(first, last)| {
-            Window::of(first, last, self.portfolio.window, self.portfolio.period)
-        });
+        let window = self.window_of_months();
         let (clients, products) = (self.histories.len(), self.products.numbers());
         if window != self.window || self.matrix.clients() == 0 {
             self.window = window;
@@ -275,6 +274,25 @@ impl Book {
             .collect();
         self.matrix = self.matrix.with_rows(clients, products, rows);
         false
+    }
+
+    /// Makes the matrix of a book that was just put back. On all cores, which no write waits for yet.
+    pub(super) fn settle_whole(&mut self) {
+        let window = self.window_of_months();
+        let histories: Vec<&History> = self.histories.iter().collect();
+        let rows = histories.par_iter();
+        let rows: Vec<Vec<Cell>> = rows
+            .map(|history| row_of(history, window.as_ref()))
+            .collect();
+        self.window = window;
+        let tickets = rows.iter().map(Vec::len).sum();
+        self.matrix = TicketMatrix::from_rows_with_room(self.products.numbers(), rows, tickets);
+    }
+
+    fn window_of_months(&self) -> Option<Window> {
+        let (first, last) = self.months()?;
+        let Portfolio { window, period, .. } = *self.portfolio;
+        Some(Window::of(first, last, window, period))
     }
 
     /// Takes a matrix of the same tickets with nothing in its overlay.

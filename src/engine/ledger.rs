@@ -64,7 +64,7 @@ impl Ledger {
         answers: Answers,
         next_events: OrdMap<u32, u32>,
     ) -> Self {
-        book.settle([]);
+        book.settle_whole();
         Self {
             no,
             book,

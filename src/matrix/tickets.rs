@@ -95,11 +95,11 @@ impl TicketMatrix {
     ///
     /// Each row is sorted by product without repeats. Cost: the tickets, twice.
     pub fn from_rows<R: AsRef<[Cell]>>(products: usize, rows: impl IntoIterator<Item = R>) -> Self {
-        Self::of_rows(products, rows, 0)
+        Self::from_rows_with_room(products, rows, 0)
     }
 
     /// The same, with room for so many tickets from the beginning.
-    fn of_rows<R: AsRef<[Cell]>>(
+    pub fn from_rows_with_room<R: AsRef<[Cell]>>(
         products: usize,
         rows: impl IntoIterator<Item = R>,
         tickets: usize,
@@ -180,7 +180,7 @@ impl TicketMatrix {
     #[must_use]
     pub fn fold(&self) -> Self {
         let rows = (0..self.clients as u32).map(|client| self.row(ClientNo(client)));
-        Self::of_rows(self.products, rows, self.tickets())
+        Self::from_rows_with_room(self.products, rows, self.tickets())
     }
 
     /// Rows that wait in the overlay.

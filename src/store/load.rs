@@ -6,6 +6,8 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
+use rayon::prelude::*;
+
 use super::change::{Answer, RequestHash, SaleHash};
 use super::digest::Digest;
 use super::disk::Disk;
@@ -381,20 +383,14 @@ impl Open {
                 format!("the records of the portfolio '{id}' are not those of its last commit");
             return Err(Fault::new(Code::Digest, what));
         }
-        let mut histories = Vec::with_capacity(self.blocks.len());
-        let mut products_given = true;
-        for (client, blocks) in self.blocks {
-            let history = History::from_blocks(blocks).map_err(|error| {
-                Fault::new(
-                    Code::Record,
-                    format!("portfolio '{id}', client number {}: {error}", client.0),
-                )
+        let unpacked = self.blocks.into_par_iter().map(|(client, blocks)| {
+            let history = History::from_blocks(blocks, meta.next_product).map_err(|error| {
+                let what = format!("portfolio '{id}', client number {}: {error}", client.0);
+                Fault::new(Code::Record, what)
             })?;
-            products_given &= history
-                .iter()
-                .all(|bucket| bucket.product.0 < meta.next_product);
-            histories.push((client, history));
-        }
+            Ok((client, history))
+        });
+        let histories = unpacked.collect::<Result<Vec<_>, Fault>>()?;
         // Whatever numbers are used must have been given, or an index into them would be out of bounds.
         let given = |client: &ClientNo| client.0 < meta.next_client;
         let numbers_given = self.clients.iter().all(|(client, _)| given(client))
@@ -413,7 +409,7 @@ impl Open {
                 .sale_products
                 .iter()
                 .all(|product| product.0 < meta.next_product);
-        if !products_given || !numbers_given {
+        if !numbers_given {
             return Err(Fault::new(
                 Code::Record,
                 format!("the portfolio '{id}' uses numbers that were never given"),
