@@ -82,6 +82,11 @@ impl Keeping {
         clients.filter_map(|(client, first)| first.then_some(client))
     }
 
+    /// Whether each client is kept before it is sold more, by number; later ones are not.
+    pub(super) fn waiting(&self) -> &[bool] {
+        &self.first
+    }
+
     /// Whether a client is kept before it is sold more: its offers that sell wait.
     pub fn comes_first(&self, client: ClientNo) -> bool {
         self.first.get(client.index()).copied().unwrap_or(false)

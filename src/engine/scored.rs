@@ -9,9 +9,10 @@ use super::Book;
 use super::keeping::Keeping;
 use super::moments::Moment;
 use super::scoring::{Eligible, Model, hold_out};
+use super::walk::{Both, Marks, OfferPlace, Spot};
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
 use crate::outcome::HoldOut;
-use crate::pipeline::{Offered, Order, Pipeline, Place};
+use crate::pipeline::{Offered, Pipeline};
 
 /// The offers of a whole portfolio, and what they were made of.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub struct Scored {
     pub shortfalls: BTreeSet<Shortfall>,
     /// By client, how its row of the pipeline came about.
     pub(super) rows: Vector<Row>,
+    pub(super) marks: Marks,
 }
 
 /// How one client's offers in a pipeline came about.
@@ -40,42 +42,34 @@ pub(super) struct Row {
     pub(super) shortfalls: BTreeSet<Shortfall>,
 }
 
-/// Where an offer of [`Scored`] stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OfferPlace {
-    /// Among those that sell.
-    Sells(Place),
-    /// Among those that keep clients.
-    Keeps(Place),
-}
-
-impl OfferPlace {
-    /// Whose offer stands there.
-    pub fn client(self) -> ClientNo {
-        match self {
-            Self::Sells(place) | Self::Keeps(place) => place.client(),
-        }
-    }
-}
-
 impl Scored {
     /// Where all offers stand, in the order in which to work them; without those that sell to clients that
     /// are kept first.
     pub fn places(&self) -> impl Iterator<Item = OfferPlace> {
-        let (selling, keeping) = (&self.pipeline, &self.keeping.pipeline);
-        let sells = |place: &Place| !self.keeping.comes_first(place.client());
-        let mut sell = selling.places().filter(sells).peekable();
-        let mut keep = keeping.places().peekable();
-        let sells_first = |a: &Place, b: &Place| {
-            Order::Priority
-                .compare(&selling.at(*a), &keeping.at(*b))
-                .is_le()
-        };
-        std::iter::from_fn(move || match (sell.peek(), keep.peek()) {
-            (Some(a), Some(b)) if sells_first(a, b) => sell.next().map(OfferPlace::Sells),
-            (_, Some(_)) => keep.next().map(OfferPlace::Keeps),
-            (_, None) => sell.next().map(OfferPlace::Sells),
-        })
+        self.both().after(Spot::default())
+    }
+
+    /// The same after so many others. Cost: a step for each of some thousand before them, where somebody read as far
+    /// before, else for each.
+    pub fn places_after(&self, others: usize) -> impl Iterator<Item = OfferPlace> {
+        self.marks.after(self.both(), others)
+    }
+
+    fn both(&self) -> Both<'_> {
+        Both {
+            sells: &self.pipeline,
+            keeps: &self.keeping.pipeline,
+            waits: self.keeping.waiting(),
+        }
+    }
+
+    /// How many offers [`Self::places`] has. Cost: the clients that are kept first.
+    pub fn count(&self) -> usize {
+        let waits = self
+            .keeping
+            .first()
+            .map(|client| self.pipeline.places_of(client).count());
+        self.pipeline.len() - waits.sum::<usize>() + self.keeping.pipeline.len()
     }
 
     /// Where the offers of one client stand, those that sell and then those that keep it; without those that
@@ -144,6 +138,7 @@ impl Scored {
             },
             shortfalls: self.shortfalls.clone(),
             rows: self.rows.clone(),
+            marks: Marks::default(),
         })
     }
 }

@@ -2,17 +2,27 @@
 
 use std::sync::{Arc, Weak};
 
-use super::scored::{OfferPlace, Scored};
+use super::OfferPlace;
+use super::scored::Scored;
 use super::tenant::Tenant;
 
-/// Lists kept at once for one portfolio, 12 bytes an opportunity each; the one longest unused goes first.
+/// Lists kept at once for one portfolio, 12 bytes each opportunity that was chosen; the one longest unused goes first.
 const LISTS: usize = 4;
+
+/// What a list shows, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// All offers, so many, in the order in which to work them: read where they stand.
+    All(usize),
+    /// Those that were chosen.
+    Chosen(Vec<OfferPlace>),
+}
 
 /// A list of opportunities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// What is shown, in order.
-    pub found: Vec<OfferPlace>,
+    pub found: Found,
     /// What is held out, each with the number of rows of `found` before it.
     pub held_out: Vec<(usize, OfferPlace)>,
     /// Sum of the gains of what is shown, in minor units.

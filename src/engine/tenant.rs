@@ -16,6 +16,7 @@ use super::pages::PinnedLists;
 use super::scored::{Row, Scored};
 use super::scoring::{Model, client_offers, fit};
 use super::selections::Selections;
+use super::walk::Marks;
 use super::worked_out::WorkedOut;
 use super::{Advice, Book, EngineError};
 use crate::domain::{ClientNo, Day, Opportunity, PortfolioId, Shortfall};
@@ -372,6 +373,7 @@ impl Tenant {
             pipeline,
             shortfalls,
             rows,
+            marks: Marks::default(),
         }
     }
 

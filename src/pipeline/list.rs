@@ -5,8 +5,9 @@ use std::cmp::Ordering;
 use rayon::prelude::*;
 
 use super::OfferRow;
-use super::ordered::Ordered;
-use crate::domain::{ClientNo, Opportunity};
+use super::ordered::{Ordered, Places};
+use super::rows::Rows;
+use crate::domain::{ClientNo, Kind, Opportunity, ProductNo};
 
 /// Where an opportunity stands in a pipeline: its client and its place in the client's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl Place {
 /// `gain_minor` is the sum of their gains.
 #[derive(Debug, Clone, Default)]
 pub struct Pipeline {
-    rows: Vec<OfferRow>,
+    rows: Rows,
     order: Ordered,
     gain_minor: i128,
 }
@@ -42,17 +43,17 @@ impl Pipeline {
         for (client, row) in (0..).map(ClientNo).zip(&rows) {
             order.extend(Place::of_row(client, row.len()));
         }
-        order.par_sort_unstable_by(|a, b| compare(&rows, *a, *b));
+        let rank = |place: Place| rows[place.0 as usize].rank(place.1 as usize);
+        order.par_sort_unstable_by(|a, b| compare(rank, *a, *b));
         Self {
             order: Ordered::of(&order),
             gain_minor: rows.iter().map(OfferRow::gain_minor).sum(),
-            rows,
+            rows: Rows::of(rows),
         }
     }
 
     /// This pipeline with some clients' rows replaced or added, each client once. Cost: a few searches for each
-    /// old and each new opportunity of theirs, a copy of the pieces of the order that these stand in, and one of the
-    /// list of rows.
+    /// old and each new opportunity of theirs, and a copy of the pieces of the order and of the rows that these stand in.
     #[must_use]
     pub fn with_rows(&self, changed: impl IntoIterator<Item = (ClientNo, OfferRow)>) -> Self {
         let mut rows = self.rows.clone();
@@ -60,22 +61,21 @@ impl Pipeline {
         let mut gain_minor = self.gain_minor;
         let (mut old, mut new): (Vec<Place>, Vec<Place>) = (Vec::new(), Vec::new());
         for (client, row) in changed {
-            if rows.len() <= client.index() {
-                rows.resize(client.index() + 1, OfferRow::default());
-                replaced.resize(rows.len(), false);
+            if replaced.len() <= client.index() {
+                replaced.resize(client.index() + 1, false);
             }
             debug_assert!(!replaced[client.index()]);
             old.extend(self.places_of(client));
             new.extend(Place::of_row(client, row.len()));
             gain_minor += row.gain_minor() - self.gain_minor_of(client);
             replaced[client.index()] = true;
-            rows[client.index()] = row;
+            rows.set(client, row);
         }
-        let was = |a: &Place, b: &Place| compare(&self.rows, *a, *b);
+        let was = |a: &Place, b: &Place| compare(|place| rank(&self.rows, place), *a, *b);
         let order = self
             .order
             .without(&old, was, |place| replaced[place.0 as usize]);
-        let is = |a: &Place, b: &Place| compare(&rows, *a, *b);
+        let is = |a: &Place, b: &Place| compare(|place| rank(&rows, place), *a, *b);
         new.sort_by(is);
         Self {
             order: order.with(&new, is),
@@ -103,7 +103,7 @@ impl Pipeline {
 
     /// One client's opportunities, by priority.
     pub fn of(&self, client: ClientNo) -> Vec<Opportunity> {
-        let row = self.rows.get(client.index());
+        let row = self.rows.get(client);
         row.map_or_else(Vec::new, |row| row.opportunities(client).collect())
     }
 
@@ -113,8 +113,13 @@ impl Pipeline {
     }
 
     /// Where they stand, best first.
-    pub fn places(&self) -> impl Iterator<Item = Place> {
-        self.order.iter()
+    pub fn places(&self) -> Places<'_> {
+        self.places_after(0)
+    }
+
+    /// The same, after so many others.
+    pub fn places_after(&self, others: usize) -> Places<'_> {
+        self.order.after(others)
     }
 
     /// The sum of their gains, in minor units.
@@ -124,21 +129,18 @@ impl Pipeline {
 
     /// The sum of one client's gains.
     pub fn gain_minor_of(&self, client: ClientNo) -> i128 {
-        let row = self.rows.get(client.index());
+        let row = self.rows.get(client);
         row.map_or(0, OfferRow::gain_minor)
     }
 
     /// Where one client's stand, best first.
     pub fn places_of(&self, client: ClientNo) -> impl Iterator<Item = Place> + use<> {
-        Place::of_row(
-            client,
-            self.rows.get(client.index()).map_or(0, OfferRow::len),
-        )
+        Place::of_row(client, self.rows.get(client).map_or(0, OfferRow::len))
     }
 
     /// The opportunity at a place of this pipeline.
     pub fn at(&self, place: Place) -> Opportunity {
-        self.rows[place.0 as usize].at(ClientNo(place.0), place.1 as usize)
+        self.rows[place.client()].at(place.client(), place.1 as usize)
     }
 
     /// How many there are.
@@ -152,9 +154,12 @@ impl Pipeline {
     }
 }
 
+fn rank(rows: &Rows, place: Place) -> (f64, ProductNo, Kind) {
+    rows[place.client()].rank(place.1 as usize)
+}
+
 /// [`Order::Priority`](super::Order) of two places.
-fn compare(rows: &[OfferRow], a: Place, b: Place) -> Ordering {
-    let rank = |place: Place| rows[place.0 as usize].rank(place.1 as usize);
+fn compare(rank: impl Fn(Place) -> (f64, ProductNo, Kind), a: Place, b: Place) -> Ordering {
     let ((first, product, kind), (second, other_product, other_kind)) = (rank(a), rank(b));
     second
         .total_cmp(&first)
@@ -165,32 +170,10 @@ fn compare(rows: &[OfferRow], a: Place, b: Place) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    use super::super::books::row;
     use super::*;
-    use crate::domain::{Kind, ProductNo};
     use crate::pipeline::Order;
     use proptest::prelude::*;
-
-    fn row(client: u32, priorities: &[u8]) -> OfferRow {
-        let offer = |(product, &priority): (usize, &u8)| Opportunity {
-            client: ClientNo(client),
-            product: ProductNo(product as u32),
-            kind: Kind::Upsell,
-            current_ticket_minor: 0,
-            low_ticket_minor: 0,
-            expected_ticket_minor: 0,
-            high_ticket_minor: 0,
-            potential_ticket_minor: 0,
-            gain_minor: i64::from(priority) * 3,
-            probability: 0.5,
-            score: 0.0,
-            priority_minor: f64::from(priority),
-            neighbours: 0,
-            neighbours_buying: 0,
-        };
-        let mut row: Vec<Opportunity> = priorities.iter().enumerate().map(offer).collect();
-        row.sort_by(|a, b| Order::Priority.compare(a, b));
-        OfferRow::of(row)
-    }
 
     proptest! {
         #[test]
@@ -218,6 +201,9 @@ mod tests {
                 pipeline = pipeline.with_rows(changed);
                 let anew = Pipeline::new(rows.clone());
                 prop_assert!(pipeline.places().eq(anew.places()));
+                for others in 0..pipeline.len() + 2 {
+                    prop_assert!(pipeline.places_after(others).eq(anew.places().skip(others)));
+                }
                 prop_assert!(pipeline.iter().eq(anew.iter()));
                 prop_assert_eq!(pipeline.len(), anew.len());
                 prop_assert_eq!(pipeline.gain_minor(), anew.gain_minor());

@@ -5,16 +5,20 @@
 //! [`Capacity`] cuts that to what can be worked and sold.
 //! Plain data in and out: this room knows no disk, no wire and no clock.
 
+#[cfg(test)]
+pub(crate) mod books;
 mod capacity;
 mod filter;
 mod list;
 mod ordered;
 pub mod plan;
 mod row;
+mod rows;
 mod rules;
 
 pub use capacity::{Capacity, MOST_CONSIDERED, OwnerUse, Planned, PlannedRow, StockUse};
 pub use filter::{Filter, Order};
 pub use list::{Pipeline, Place};
+pub use ordered::Places;
 pub use row::OfferRow;
 pub use rules::{Offered, Rules};

@@ -1,13 +1,14 @@
 //! An order of places, in pieces: one that differs in a few places shares all other pieces with it.
 
 use std::cmp::Ordering;
+use std::slice::Iter;
 use std::sync::Arc;
 
 use super::Place;
 
-/// Places in a piece. A change copies the pieces that it falls into, so short ones are cheap to change; each
-/// takes a step of every search, and 16 bytes of every copy.
-const PIECE: usize = if cfg!(test) { 4 } else { 1_024 };
+/// Places in a piece. A change copies the pieces that it falls into, some hundred for one client's offers, so short
+/// ones are cheap to change and to keep for lists of earlier moments; each takes 16 bytes of every copy.
+const PIECE: usize = if cfg!(test) { 4 } else { 256 };
 
 /// Places in order.
 ///
@@ -27,9 +28,20 @@ impl Ordered {
         }
     }
 
-    /// All places, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Place> {
-        self.pieces.iter().flat_map(|piece| piece.iter().copied())
+    /// The places that come after so many others, in order. Cost: a look at each piece before them.
+    pub(super) fn after(&self, mut others: usize) -> Places<'_> {
+        let mut pieces = self.pieces.iter();
+        for piece in pieces.by_ref() {
+            if let Some(rest) = piece.get(others..) {
+                let piece = rest.iter();
+                return Places { piece, pieces };
+            }
+            others -= piece.len();
+        }
+        Places {
+            piece: [].iter(),
+            pieces,
+        }
     }
 
     /// How many there are.
@@ -96,6 +108,26 @@ impl Ordered {
         Self {
             pieces,
             len: self.len + places.len(),
+        }
+    }
+}
+
+/// Places of an order, from one of them on.
+#[derive(Debug, Clone)]
+pub struct Places<'a> {
+    piece: Iter<'a, Place>,
+    pieces: Iter<'a, Arc<[Place]>>,
+}
+
+impl Iterator for Places<'_> {
+    type Item = Place;
+
+    fn next(&mut self) -> Option<Place> {
+        loop {
+            if let Some(place) = self.piece.next() {
+                return Some(*place);
+            }
+            self.piece = self.pieces.next()?.iter();
         }
     }
 }

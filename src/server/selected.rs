@@ -1,5 +1,6 @@
 //! The opportunities that a filter asks for, those that are held out apart.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tonic::Status;
@@ -8,7 +9,7 @@ use super::form::Form;
 use super::opportunities::{filter, total_gain};
 use super::showings::showings;
 use crate::domain::{ClientNo, Opportunity, ProductNo, Showing};
-use crate::engine::{Insighted, OfferId, OfferPlace, Scored, Selection, Tenant};
+use crate::engine::{Found, Insighted, OfferId, OfferPlace, Scored, Selection, Tenant};
 use crate::pipeline::{Filter, Order};
 use crate::wire::v1;
 
@@ -25,7 +26,10 @@ pub(super) struct Selected {
 impl Selected {
     /// How many opportunities are shown.
     pub(super) fn len(&self) -> usize {
-        self.selection.found.len()
+        match &self.selection.found {
+            Found::All(count) => *count,
+            Found::Chosen(places) => places.len(),
+        }
     }
 
     /// The sum of their gains, in minor units.
@@ -36,8 +40,13 @@ impl Selected {
     /// Those of a page of `size` rows after `given` ones.
     pub(super) fn rows(&self, given: usize, size: usize) -> impl Iterator<Item = Opportunity> {
         let end = given.saturating_add(size).min(self.len());
-        let places = &self.selection.found[given.min(end)..end];
-        places.iter().map(|place| self.scored.at(*place))
+        let given = given.min(end);
+        let places: Cow<'_, [OfferPlace]> = match &self.selection.found {
+            Found::All(_) => self.scored.places_after(given).take(end - given).collect(),
+            Found::Chosen(places) => Cow::from(&places[given..end]),
+        };
+        let count = places.len();
+        (0..count).map(move |at| self.scored.at(places[at]))
     }
 
     /// What a page of `size` rows after those given already shows, and what it would have shown: rows
@@ -63,7 +72,7 @@ impl Selected {
 ///
 /// Cost: the clients and products of the portfolio, the opportunities of the clients that are admitted where
 /// these are few, else all, and a sort of what was found unless all were looked at by priority; nothing where the
-/// list was asked for before and needs no insights.
+/// list was asked for before and needs no insights, or where it is that of all and nobody is held out.
 pub(super) fn select(
     tenant: &Tenant,
     scored: Arc<Scored>,
@@ -96,13 +105,17 @@ fn find(
 ) -> Result<Selection, Status> {
     let book = &scored.moment.book;
     let asks_for_all = filter == &Filter::default();
-    let mut found = match asks_for_all && order == Order::Priority {
-        // No offer is looked at.
-        true => scored.places().collect(),
-        false => admitted(tenant, scored, filter, order, segmented)?,
-    };
-    let mut held_out = Vec::new();
     let hold_out = scored.hold_out();
+    if asks_for_all && order == Order::Priority && !hold_out.is_any() {
+        // No offer is looked at.
+        return Ok(Selection {
+            found: Found::All(scored.count()),
+            held_out: Vec::new(),
+            total_gain_minor: scored.gain_minor(),
+        });
+    }
+    let mut found = admitted(tenant, scored, filter, order, segmented)?;
+    let mut held_out = Vec::new();
     if hold_out.is_any() {
         let holds = |row: Opportunity| {
             let client = book.clients().get(row.client.0);
@@ -117,14 +130,14 @@ fn find(
         }
         found = shown;
     }
-    // Lists are kept; that of all offers may have grown to twice what it needs.
+    // Lists are kept; one may have grown to twice what it needs.
     found.shrink_to_fit();
     let total_gain_minor = match asks_for_all && held_out.is_empty() {
         true => scored.gain_minor(),
         false => total_gain(found.iter().map(|place| scored.at(*place))),
     };
     Ok(Selection {
-        found,
+        found: Found::Chosen(found),
         held_out,
         total_gain_minor,
     })
