@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use super::changed::Changed;
 use super::clock::today;
 use super::moments::Moment;
+use super::pages::{Paged, Renewal};
 use super::recipes::recipe_of;
 use super::tenant::{FRESH_MODEL_TICKETS, Tenant};
 use super::{Book, EngineError, Refusal, TicketLine};
@@ -18,8 +19,8 @@ use crate::domain::{
     Attribute, Client, ClientEventKind, ClientNo, Day, Month, Product, ProductNo, Share, Text,
 };
 use crate::insight::{
-    Buyers, ChurnModel, Facts, Grouping, Insights, Lapse, LapseModel, Member, Segment, SegmentNo,
-    Segmentation, ShareModel, Signal, Tally, Trends,
+    Buyers, ChurnModel, ClientInsight, Facts, Grouping, Insights, Lapse, LapseModel, Member,
+    Segment, SegmentNo, Segmentation, ShareModel, Signal, Tally, Trends,
 };
 use crate::recommend::Recipe;
 
@@ -179,6 +180,16 @@ pub struct Insighted {
     months: Option<(Month, Month)>,
     made_at: Instant,
     took: Duration,
+}
+
+impl Paged for Insighted {
+    fn renewal(&self) -> Renewal {
+        let clients = self.facts.len() * size_of::<ClientInsight>();
+        Renewal {
+            id: Arc::as_ptr(&self.past).addr(),
+            bytes: self.moment.bytes() + clients,
+        }
+    }
 }
 
 impl Insighted {

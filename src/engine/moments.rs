@@ -24,7 +24,15 @@ pub struct Moment {
     touched: Touched,
 }
 
+/// About what a ticket takes in the matrix and the measures of it.
+const TICKET_BYTES: usize = 48;
+
 impl Moment {
+    /// About how many bytes it takes, where no other shares its matrix and measures.
+    pub(super) fn bytes(&self) -> usize {
+        self.book.matrix().tickets() * TICKET_BYTES
+    }
+
     /// The write that a client's offers have to include to be given at this moment: the last of all where
     /// the book is small, else the last that concerned the client. What a write means for the offers of others is
     /// worked out by the renewal.

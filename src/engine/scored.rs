@@ -8,11 +8,15 @@ use imbl::Vector;
 use super::Book;
 use super::keeping::Keeping;
 use super::moments::Moment;
+use super::pages::{Paged, Renewal};
 use super::scoring::{Eligible, Model, hold_out};
 use super::walk::{Both, Marks, OfferPlace, Spot};
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
 use crate::outcome::HoldOut;
 use crate::pipeline::{Offered, Pipeline};
+
+/// About what an offer takes, with its place in the order.
+const OFFER_BYTES: usize = 64;
 
 /// The offers of a whole portfolio, and what they were made of.
 #[derive(Debug)]
@@ -40,6 +44,15 @@ pub(super) struct Row {
     /// [`Book::facts_sequence`] of the book that they follow from.
     pub(super) facts_sequence: u64,
     pub(super) shortfalls: BTreeSet<Shortfall>,
+}
+
+impl Paged for Scored {
+    fn renewal(&self) -> Renewal {
+        Renewal {
+            id: Arc::as_ptr(&self.model).addr(),
+            bytes: self.moment.bytes() + self.pipeline.len() * OFFER_BYTES,
+        }
+    }
 }
 
 impl Scored {

@@ -13,7 +13,7 @@ use super::selected::select;
 use super::token::{Place, expired};
 use super::{Api, token};
 use crate::domain::{ClientNo, MAX_AMOUNT_MINOR, ProductNo};
-use crate::engine::{Book, Scored};
+use crate::engine::{Book, Paged, Renewal, Scored};
 use crate::pipeline::plan::{MINUTES, OF_OWNER, OFFERS, UNLIMITED, VISITS};
 use crate::pipeline::{Capacity, Order, OwnerUse, Planned};
 use crate::wire::v1;
@@ -35,6 +35,12 @@ struct Kept {
     scored: Arc<Scored>,
     planned: Planned,
     available: usize,
+}
+
+impl Paged for Kept {
+    fn renewal(&self) -> Renewal {
+        self.scored.renewal()
+    }
 }
 
 impl Api {
