@@ -4,11 +4,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
+use tikv_jemallocator::Jemalloc;
 
-/// Answers are hundreds of short texts, taken on one thread and often given back on another.
+/// Answers are hundreds of short texts, taken on one thread and often given back on another; and what a fit took goes
+/// back to the system when it is over.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     match carteira::cli::Cli::parse().run() {

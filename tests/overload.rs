@@ -24,7 +24,7 @@ use tonic_types::StatusExt;
 
 /// What the callers' memory costs is not the server's.
 #[global_allocator]
-static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const PRODUCTS: i64 = 60;
 /// As many as make a computation take some milliseconds.

@@ -27,7 +27,7 @@ use writers::{Rate, write};
 
 /// As in the server: the allocator is a part of what a write takes.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Sales of one write.
 const SALES: usize = 100;
