@@ -5,8 +5,10 @@ use rayon::prelude::*;
 
 use super::inverse::inverse;
 
-/// Client rows as weights: `(product, weight)`, by product.
-pub(super) type Weights = Vec<Vec<(u32, f32)>>;
+/// `(product, weight)`, by product.
+type Row = Vec<(u32, f32)>;
+/// Client rows as weights.
+pub(super) type Weights = Vec<Row>;
 
 /// Neighbours kept a product where the catalogue is too large for a dense inverse.
 const SPARSE_NEIGHBOURS: usize = 50;
@@ -69,27 +71,29 @@ impl Items {
                 squares[product as usize] += x * x;
             }
         }
-        let near = |(from, column): (usize, &Vec<(u32, f32)>)| {
-            let mut dots = vec![0.0_f32; products];
+        let buffers = || (vec![0.0_f32; products], Row::new());
+        let near = |(dots, found): &mut (Vec<f32>, Row), (from, column): (usize, &Row)| {
+            dots.fill(0.0);
             for &(client, x) in column {
                 for &(to, y) in &rows[client as usize] {
                     dots[to as usize] += x * y;
                 }
             }
             let cosine = |to: usize| dots[to] / (squares[from] * squares[to]).sqrt();
-            let mut found: Vec<(u32, f32)> = (0..products)
-                .filter(|&to| to != from && dots[to] > 0.0)
-                .map(|to| (to as u32, cosine(to)))
-                .collect();
+            let others = (0..products).filter(|&to| to != from && dots[to] > 0.0);
+            found.clear();
+            found.extend(others.map(|to| (to as u32, cosine(to))));
             let stronger = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
             if found.len() > SPARSE_NEIGHBOURS {
                 found.select_nth_unstable_by(SPARSE_NEIGHBOURS, stronger);
                 found.truncate(SPARSE_NEIGHBOURS);
             }
             found.sort_unstable_by_key(|to| to.0);
-            found
+            // Of what is kept alone: the buffer has room for the whole catalogue.
+            found.clone()
         };
-        Self::Sparse(columns.par_iter().enumerate().map(near).collect())
+        let all = columns.par_iter().enumerate();
+        Self::Sparse(all.map_init(buffers, near).collect())
     }
 
     /// Products it was learnt from.
@@ -124,6 +128,48 @@ impl Items {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const CATALOGUE: usize = 70;
+
+    fn bought() -> impl Strategy<Value = Weights> {
+        let row = prop::collection::btree_map(0..CATALOGUE as u32, 0.1_f32..3.0, 0..CATALOGUE);
+        prop::collection::vec(row, 0..12).prop_map(|rows| {
+            rows.into_iter()
+                .map(|row| row.into_iter().collect())
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_large_catalogue_keeps_the_nearest_by_cosine(rows in bought()) {
+            let items = Items::fit(&rows, CATALOGUE, 1.0, CATALOGUE - 1);
+            let column = |product: u32| -> Vec<f64> {
+                let of = |row: &Row| row.iter().find(|one| one.0 == product).map_or(0.0, |one| f64::from(one.1));
+                rows.iter().map(of).collect()
+            };
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            for from in 0..CATALOGUE as u32 {
+                let own = column(from);
+                let others = (0..CATALOGUE as u32).filter(|to| *to != from).map(|to| {
+                    let other = column(to);
+                    dot(&own, &other) / (dot(&own, &own) * dot(&other, &other)).sqrt()
+                });
+                let mut cosines: Vec<f64> = others.filter(|cosine| *cosine > 0.0).collect();
+                cosines.sort_by(|a, b| b.total_cmp(a));
+                cosines.truncate(SPARSE_NEIGHBOURS);
+                let mut scores = vec![0.0; CATALOGUE];
+                items.score(std::iter::once((from, 1.0)), &mut scores);
+                scores.retain(|score| *score > 0.0);
+                scores.sort_by(|a, b| b.total_cmp(a));
+                prop_assert_eq!(scores.len(), cosines.len());
+                for (score, cosine) in scores.iter().zip(&cosines) {
+                    prop_assert!((f64::from(*score) - cosine).abs() < 1e-5, "{} {}", score, cosine);
+                }
+            }
+        }
+    }
 
     /// Each column of W minimises `|x_p - X w|^2 + lambda |w|^2` with `w_p = 0`: a direct solve of
     /// the other products' normal equations must agree with the closed form.
