@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::changed::Changed;
 use super::clock::today;
 use super::moments::Moment;
-use super::pages::{Paged, Renewal};
+use super::pages::{Paged, Renewal, Work};
 use super::recipes::recipe_of;
 use super::tenant::{FRESH_MODEL_TICKETS, Tenant};
 use super::{Book, EngineError, Refusal, TicketLine};
@@ -186,6 +186,7 @@ impl Paged for Insighted {
     fn renewal(&self) -> Renewal {
         let clients = self.facts.len() * size_of::<ClientInsight>();
         Renewal {
+            work: Work::Insights,
             id: Arc::as_ptr(&self.past).addr(),
             bytes: self.moment.bytes() + clients,
         }

@@ -61,7 +61,7 @@ pub use insights::{Insighted, Past};
 pub use keeping::Keeping;
 pub use moments::Moment;
 pub use objectives::{GroupMeasure, MAX_OBJECTIVES};
-pub use pages::{Paged, Renewal};
+pub use pages::{Paged, Renewal, Work};
 pub use patience::Patience;
 pub use prospects::{Prospect, Ranked};
 pub use recipes::{recipe_of, recipe_with, recipes};

@@ -8,7 +8,7 @@ use imbl::Vector;
 use super::Book;
 use super::keeping::Keeping;
 use super::moments::Moment;
-use super::pages::{Paged, Renewal};
+use super::pages::{Paged, Renewal, Work};
 use super::scoring::{Eligible, Model, hold_out};
 use super::walk::{Both, Marks, OfferPlace, Spot};
 use crate::domain::{ClientNo, Day, Opportunity, Shortfall};
@@ -49,6 +49,7 @@ pub(super) struct Row {
 impl Paged for Scored {
     fn renewal(&self) -> Renewal {
         Renewal {
+            work: Work::Offers,
             id: Arc::as_ptr(&self.model).addr(),
             bytes: self.moment.bytes() + self.pipeline.len() * OFFER_BYTES,
         }

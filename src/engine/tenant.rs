@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use imbl::{OrdMap, Vector};
@@ -287,7 +286,7 @@ impl Tenant {
         self.scored.store(Some(scored.clone()));
         let facts_sequence = scored.moment.book.facts_sequence();
         self.worked_out.forget(&scored.model, facts_sequence);
-        self.lists().let_go(Instant::now());
+        self.let_lists_go();
     }
 
     /// The model fitted to a moment. Reads get it at once where they wait for it: in a small book,

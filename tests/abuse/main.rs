@@ -147,9 +147,9 @@ async fn prepare(server: &Server) {
     tickets.record_sales(request).await.unwrap();
 }
 
-fn start(variables: &[(&str, &str)]) -> (tempfile::TempDir, Server) {
+fn start() -> (tempfile::TempDir, Server) {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start_with(&data_dir(&folder), variables);
+    let server = Server::start(&data_dir(&folder));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(prepare(&server));
     (folder, server)
@@ -177,7 +177,7 @@ fn floods_of_frames_disturb_a_good_client_no_more_than_an_honest_one_does() {
         ("empty DATA", |to| Box::pin(attacks::empty_data(to))),
     ];
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let (_folder, server) = start(&[]);
+    let (_folder, server) = start();
     let to = address(&server);
     let (mut alone, mut honest) = undisturbed(&server);
     let base = server.memory_kib("VmRSS");
@@ -216,8 +216,7 @@ fn floods_of_frames_disturb_a_good_client_no_more_than_an_honest_one_does() {
 #[test]
 fn answers_that_are_not_taken_cost_no_memory_and_their_connections_are_closed() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    // What answers hold is measured, not what the allocator keeps of them for the next ones.
-    let (_folder, server) = start(&[("MIMALLOC_PURGE_DELAY", "0")]);
+    let (_folder, server) = start();
     let to = address(&server);
     // The pipeline is worked out before, so that what is measured is the answers.
     let (warm, _) = beside(&server, async move {
@@ -266,7 +265,7 @@ fn answers_that_are_not_taken_cost_no_memory_and_their_connections_are_closed() 
 #[test]
 fn a_thousand_connections_that_do_not_go_on_are_closed_in_time() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let (_folder, server) = start(&[]);
+    let (_folder, server) = start();
     let to = address(&server);
     let (mut alone, mut honest) = undisturbed(&server);
     let base = server.memory_kib("VmRSS");
