@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use book::{Made, Random, Size};
 use carteira::domain::{ClientNo, DAYS_PER_MONTH};
 use carteira::matrix::Statistics;
-use carteira::neighbours::{CosineIndex, NearestOfAll, Profiles, Subject};
+use carteira::neighbours::{
+    BuyerSearch, CosineIndex, DistanceRule, NearestOfAll, Profiles, Subject,
+};
 use carteira::recommend::adoption::Scene;
 use carteira::recommend::{Advisor, Book, Recipe, Scratch};
 use rayon::prelude::*;
@@ -66,12 +68,23 @@ fn main() {
             std::hint::black_box(advice);
             times.push(started.elapsed());
         }
-        times.sort_unstable();
-        println!(
-            "  one client: p50 {:.3} ms, p99 {:.3} ms",
-            ms(times[ASKED / 2]),
-            ms(times[ASKED * 99 / 100])
-        );
+        spread("one client", times);
+        let rule = DistanceRule {
+            spread: 1.0,
+            shrink: 2.0,
+            floor: 0.05,
+            attribute_weight: 0.0,
+        };
+        let mut search = BuyerSearch::default();
+        let times = (0..ASKED).map(|_| {
+            let client = ClientNo(random.under(size.clients) as u32);
+            let started = Instant::now();
+            let subject = Subject::existing(&matrix, &profiles, client);
+            let products = subject.products();
+            search.survey(&matrix, &subject, &profiles, products, &rule, 100);
+            started.elapsed()
+        });
+        spread("the 100 nearest buyers of its products", times.collect());
         if named("one") {
             continue;
         }
@@ -107,6 +120,12 @@ fn main() {
 
 fn told(what: &str, started: Instant) {
     println!("  {what}: {:.3} s", started.elapsed().as_secs_f64());
+}
+
+fn spread(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let at = |part: usize| ms(times[times.len() * part / 100]);
+    println!("  {what}: p50 {:.3} ms, p99 {:.3} ms", at(50), at(99));
 }
 
 fn ms(time: Duration) -> f64 {

@@ -29,7 +29,7 @@ pub struct Posting {
 }
 
 /// Clients in a block: the sums of one subject over a block stay in a core's first cache.
-pub const BLOCK: usize = 2_048;
+pub const BLOCK: usize = 4_096;
 
 /// The part of a product's column that lies within one block of clients, three arrays in step.
 /// Rows that the overlay replaced are still in it: see [`TicketMatrix::is_changed`].

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::distance::{DistanceRule, Sum, squared};
+use super::distance::{DistanceRule, Sum, Within};
 use super::measure::Measure;
 use super::nearest::{Nearest, Ranked};
-use super::sums::{Bound, ROUNDING, Sums};
+use super::sums::Sums;
 use super::{Profiles, Subject};
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{BLOCK, Cell, Run, TicketMatrix, quick_ln};
@@ -65,12 +65,11 @@ struct Judged {
 /// `A`, the distance is `(D + shrink v + weight v A) / (shared + shrink + weight)`, the judged
 /// product left out of both sums: left in, today's ticket would choose its own yardstick.
 ///
-/// The sums are added up block by block, so that those of a block stay in the first cache. Whichever
-/// product is left out, a distance is at least `(D - m + shrink v) / (shared + shrink - 1)` with `m`
-/// the largest of the squared differences: a buyer whose bound is beyond what a product's nearest reach
-/// is passed over. How far these reach is guessed from some of the buyers, evenly spread: far enough
-/// that a guess is rarely short, and where it is, all buyers of the product are gone through once more
-/// without one. The result is the same either way.
+/// The sums are added up block by block, so that those of a block stay in the first cache. A buyer that is
+/// beyond what a product's nearest reach is passed over by a comparison of whole numbers ([`Within`]). How far
+/// these reach is guessed from some of the buyers, evenly spread: far enough that a guess is rarely short, and
+/// where it is, all buyers of the product are gone through once more without one. The result is the same
+/// either way.
 #[derive(Debug, Default)]
 pub struct BuyerSearch {
     sums: Sums,
@@ -106,6 +105,20 @@ impl Default for Few {
             buyers: vec![nobody; BLOCK + 1],
         }
     }
+}
+
+/// Writes down which of a run's clients may be near, told by their place in the block and the logarithm of
+/// their ticket: where they stand in the run. Says how many.
+///
+/// A function of its own, so that all that it needs is in registers.
+#[inline(never)]
+fn write_down(run: Run<'_>, places: &mut [u32], may_be: impl Fn(usize, f32) -> bool) -> usize {
+    let mut count = 0;
+    for (place, (&client, &ln)) in run.clients.iter().zip(run.lns).enumerate() {
+        places[count] = place as u32;
+        count += usize::from(may_be(client as usize % BLOCK, ln));
+    }
+    count
 }
 
 impl BuyerSearch {
@@ -157,7 +170,6 @@ impl BuyerSearch {
         let step = (k / SAMPLED).max(1);
         for block in 0..matrix.blocks() {
             sums.add_up(matrix, block, own);
-            sums.bound(block, rule);
             let mut seen = Seen {
                 matrix,
                 measure,
@@ -186,7 +198,7 @@ impl BuyerSearch {
         };
         for block in 0..matrix.blocks() {
             for one in &mut *judged {
-                seen.look(one, matrix.run(one.product, block), few);
+                seen.look(one, block, few);
             }
         }
         for one in &mut *judged {
@@ -194,7 +206,7 @@ impl BuyerSearch {
                 // The guess was short.
                 one.nearest.start(k);
                 for block in 0..matrix.blocks() {
-                    seen.look(one, matrix.run(one.product, block), few);
+                    seen.look(one, block, few);
                 }
             }
         }
@@ -251,30 +263,36 @@ impl Seen<'_> {
         for place in (first..run.clients.len()).step_by(step) {
             let client = ClientNo(run.clients[place]);
             if self.is_another(client) {
-                let sum = one.without_own(self.sums.of(client.index()), run.lns[place]);
+                let sum = one.without_own(self.sums.of(client), run.lns[place]);
                 let difference = self.measure.difference(self.attributes, client);
                 one.sample.push(self.measure.distance(sum, difference));
             }
         }
     }
 
-    /// Looks at every buyer whose bound is low enough; the subject and clients whose rows changed have none.
+    /// Looks at the buyers of a product within a block; the subject and clients whose rows changed are within
+    /// no limit.
     ///
     /// What is near is not foreseeable, so nothing branches on it: places are written down one over the other
-    /// until one stays, of buyers whose bound is low, then of those that are near.
-    fn look(&mut self, one: &mut Judged, run: Run<'_>, few: &mut Few) {
-        let limit = one.limit();
-        let mut low = 0;
-        for (place, &client) in run.clients.iter().enumerate() {
-            few.places[low] = place as u32;
-            low += usize::from(self.sums.bounds[client as usize] <= limit);
-        }
+    /// until one stays, of buyers that may be near, then of those that are.
+    fn look(&mut self, one: &mut Judged, block: usize, few: &mut Few) {
+        let run = self.matrix.run(one.product, block);
+        let Some(sums) = self.sums.of_block(block) else {
+            return;
+        };
+        let within = one.within(self.measure.rule);
+        let may_be = match one.own {
+            Some(own) => write_down(run, &mut few.places, |place, ln| {
+                within.may_be(sums[place].without(Sum::of(own - ln)))
+            }),
+            None => write_down(run, &mut few.places, |place, _| within.may_be(sums[place])),
+        };
         let limit = one.nearest.limit();
         let mut near = 0;
-        for &place in &few.places[..low] {
+        for &place in &few.places[..may_be] {
             let (client, posting) = (run.clients[place as usize], run.first + place);
             let client = ClientNo(client);
-            let sum = one.without_own(self.sums.of(client.index()), run.lns[place as usize]);
+            let sum = one.without_own(self.sums.of(client), run.lns[place as usize]);
             let difference = self.measure.difference(self.attributes, client);
             let distance = self.measure.distance(sum, difference);
             few.buyers[near] = Buyer {
@@ -335,24 +353,24 @@ impl ByProduct {
         attributes: &mut [f32],
         judged: &mut [Judged],
     ) {
-        let bound = Bound::of(measure.rule);
-        let farthest = judged.iter().map(Judged::limit);
-        let farthest = farthest.fold(f32::NEG_INFINITY, f32::max);
+        let farthest = judged.iter().map(|one| one.nearest.limit());
+        let farthest = Within::of(measure.rule, farthest.fold(f64::NEG_INFINITY, f64::max));
         for (client, row) in matrix.changed_rows() {
-            let (sum, most) = self.sum_of(row);
-            let nearest = bound.of_sum(sum, most);
-            if nearest > farthest || Some(client) == measure.subject.client {
+            let (sum, largest) = self.sum_of(row);
+            // Whichever product is left out, none leaves a client nearer than the largest difference does.
+            let may_be = farthest.may_be(sum) || farthest.may_be(sum.without(largest));
+            if !may_be || Some(client) == measure.subject.client {
                 continue;
             }
             for cell in row {
                 let Some(one) = judged.get_mut(self.0[cell.product.index()].judged as usize) else {
                     continue;
                 };
-                if nearest > one.limit() {
+                let sum = one.without_own(sum, quick_ln(cell.ticket));
+                if !one.within(measure.rule).may_be(sum) {
                     continue;
                 }
                 let difference = measure.difference(attributes, client);
-                let sum = one.without_own(sum, quick_ln(cell.ticket));
                 one.nearest.offer(Buyer {
                     distance: measure.distance(sum, difference),
                     client,
@@ -362,19 +380,18 @@ impl ByProduct {
         }
     }
 
-    /// The sums of a row, and the largest of its squared differences.
-    fn sum_of(&self, row: &[Cell]) -> (Sum, f32) {
-        let (mut sum, mut most) = (Sum::default(), 0.0_f32);
+    /// The sums of a row, and of the product in it that differs most; of none where nothing is shared.
+    fn sum_of(&self, row: &[Cell]) -> (Sum, Sum) {
+        let (mut sum, mut largest) = (Sum::default(), Sum::default());
         for cell in row {
             let own = self.0[cell.product.index()].own;
             if !own.is_nan() {
-                let difference = own - quick_ln(cell.ticket);
-                sum.squares += squared(difference);
-                sum.common += 1;
-                most = most.max(difference * difference);
+                let one = Sum::of(own - quick_ln(cell.ticket));
+                sum = sum.and(one);
+                largest = largest.max(one);
             }
         }
-        (sum, most)
+        (sum, largest)
     }
 }
 
@@ -393,20 +410,19 @@ impl Judged {
         }
     }
 
-    /// A bound beyond this is of no client among the nearest.
+    /// Which sums may be of clients among the nearest.
     #[inline]
-    fn limit(&self) -> f32 {
-        (self.nearest.limit() * (1.0 + ROUNDING)) as f32
+    fn within(&self, rule: &DistanceRule) -> Within {
+        Within::of(rule, self.nearest.limit())
     }
 
     /// A client's sums without its ticket for the product, where the subject buys it as well.
     #[inline]
-    fn without_own(&self, mut sum: Sum, ln: f32) -> Sum {
-        if let Some(own) = self.own {
-            sum.squares = (sum.squares - squared(own - ln)).max(0.0);
-            sum.common -= 1;
+    fn without_own(&self, sum: Sum, ln: f32) -> Sum {
+        match self.own {
+            Some(own) => sum.without(Sum::of(own - ln)),
+            None => sum,
         }
-        sum
     }
 }
 
@@ -433,21 +449,18 @@ mod tests {
         let buyers =
             others.filter(|other| *other != client && matrix.cell(*other, product).is_some());
         let distance = |other: ClientNo| {
-            let (mut squares, mut common) = (0.0, 0.0);
+            let mut sum = Sum::default();
             for cell in matrix
                 .row(client)
                 .iter()
                 .filter(|cell| cell.product != product)
             {
                 if let Some(same) = matrix.cell(other, cell.product) {
-                    squares += squared(quick_ln(cell.ticket) - quick_ln(same.ticket));
-                    common += 1.0;
+                    sum = sum.and(Sum::of(quick_ln(cell.ticket) - quick_ln(same.ticket)));
                 }
             }
-            (
-                other,
-                (squares + RULE.shrink * RULE.spread) / (common + RULE.shrink),
-            )
+            let (total, evidence) = RULE.parts(sum, None);
+            (other, total / evidence)
         };
         let mut found: Vec<(ClientNo, f64)> = buyers.map(distance).collect();
         found.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
@@ -518,16 +531,7 @@ mod tests {
                         found.sort_unstable_by(Buyer::nearer);
                         let found: Vec<_> = found.iter().map(|one| one.client).collect();
                         let nearest: Vec<_> = slow.iter().take(9).map(|one| one.0).collect();
-                        // Taking the judged product out of a sum rounds: what ties may change places.
-                        let far = |client: &ClientNo| {
-                            slow.iter().find(|one| one.0 == *client).map(|one| one.1)
-                        };
-                        let pairs = found.iter().zip(&nearest);
-                        for (one, other) in pairs.clone() {
-                            let (one, other) = (far(one).unwrap(), far(other).unwrap());
-                            assert!((one - other).abs() < 1e-12, "{name}: {one} for {other}");
-                        }
-                        assert_eq!(found.len(), nearest.len());
+                        assert_eq!(found, nearest, "{name}, {client:?}");
                     }
                 }
             }

@@ -65,7 +65,7 @@ impl ClientSearch {
         attributes.clear();
         attributes.resize(matrix.clients(), f32::NAN);
         let mut take = |client: ClientNo, sum: Sum, found: &mut Nearest<Neighbour>| {
-            let reached = sum.common > 0
+            let reached = sum.common() > 0
                 || (reach == Reach::Everyone
                     && subject.profile.difference(&profiles.of_client(client)).1 > 0);
             if reached && Some(client) != subject.client {
@@ -73,7 +73,7 @@ impl ClientSearch {
                 found.offer(Neighbour {
                     client,
                     distance: measure.distance(sum, difference),
-                    common: sum.common,
+                    common: sum.common(),
                 });
             }
         };
@@ -83,7 +83,7 @@ impl ClientSearch {
             let clients = block * BLOCK..((block + 1) * BLOCK).min(matrix.clients());
             for client in clients.map(|client| ClientNo(client as u32)) {
                 if !matrix.is_changed(client) {
-                    take(client, self.sums.of(client.index()), &mut self.found);
+                    take(client, self.sums.of(client), &mut self.found);
                 }
             }
         }

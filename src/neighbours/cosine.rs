@@ -5,12 +5,15 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use crate::domain::{ClientNo, ProductNo};
-use crate::matrix::{BLOCK, Cell, Statistics, TicketMatrix};
+use crate::matrix::{Cell, Statistics, TicketMatrix};
 
 use super::everyone::Place;
 use super::nearest::{Nearest, Ranked};
 use super::{Profiles, Subject};
 
+/// Clients in a block of the index: the sums of one subject over a block, and a piece of its columns, stay in
+/// a core's first cache.
+pub(super) const BLOCK: usize = 2_048;
 /// Clients of a block that are tried at once: enough for the widest vector registers.
 const LANES: usize = 16;
 /// A product that so large a share of the clients buys is dense: see [`CosineIndex`].

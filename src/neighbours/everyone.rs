@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::cosine::BLOCK;
 use super::nearest::Nearest;
 use super::{CosineIndex, Similar};
 use crate::domain::ClientNo;
-use crate::matrix::BLOCK;
 
 /// Clients whose dot products are summed up at once with a dense product: they fill the vector
 /// registers, and their part of all dense products the first cache.
@@ -275,26 +275,13 @@ impl Block {
     /// Sums of the dense products of some subjects of another block with all clients of this one, from the chunk
     /// of `after` on.
     fn add_dense(&self, subjects: &Rows, from: usize, after: usize, sums: &mut [f32]) {
-        let chunk = self.dense_products * CHUNK;
-        // What is not written out in here would not be compiled for the registers that are found.
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for at in after / CHUNK..self.clients.div_ceil(CHUNK) {
-                    let tile = &self.tile[at * chunk..(at + 1) * chunk];
-                    for (subject, sums) in sums.chunks_exact_mut(BLOCK).enumerate() {
-                        let mut sum = [0.0_f32; CHUNK];
-                        for &(place, weight) in subjects.of(from + subject) {
-                            let place = place as usize * CHUNK;
-                            for (sum, other) in sum.iter_mut().zip(&tile[place..place + CHUNK]) {
-                                *sum += weight * other;
-                            }
-                        }
-                        sums[at * CHUNK..(at + 1) * CHUNK].copy_from_slice(&sum);
-                    }
-                }
-            },
-        );
+        Arch::new().dispatch(AddDense {
+            block: self,
+            subjects,
+            from,
+            after,
+            sums,
+        });
     }
 
     /// Adds those of the sparse products of one subject, with the clients from `after` on.
@@ -314,6 +301,64 @@ impl Block {
             let clients = &self.column_clients[run.clone()];
             for (&client, other) in clients.iter().zip(&self.column_weights[run]) {
                 sums[client as usize % BLOCK] += weight * other;
+            }
+        }
+    }
+}
+
+/// What [`Block::add_dense`] is asked for, for the registers that are found.
+struct AddDense<'a> {
+    block: &'a Block,
+    subjects: &'a Rows,
+    from: usize,
+    after: usize,
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for AddDense<'_> {
+    type Output = ();
+
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for the registers of whoever calls it"
+    )]
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // A chunk in one go where registers are wide or there are enough of them; products and sums are rounded
+        // apart, so that they are the same in registers of any width.
+        match CHUNK / S::F32_LANES {
+            4 => self.in_parts_of::<S, 4>(simd),
+            _ => self.in_parts_of::<S, 8>(simd),
+        }
+    }
+}
+
+impl AddDense<'_> {
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for the registers of whoever calls it"
+    )]
+    #[inline(always)]
+    fn in_parts_of<S: Simd, const REGISTERS: usize>(self, simd: S) {
+        let block = self.block;
+        let chunk = block.dense_products * CHUNK;
+        for at in self.after / CHUNK..block.clients.div_ceil(CHUNK) {
+            let tile = &block.tile[at * chunk..(at + 1) * chunk];
+            let (tile, _) = S::as_simd_f32s(tile);
+            let of_product = CHUNK / S::F32_LANES;
+            for (subject, sums) in self.sums.chunks_exact_mut(BLOCK).enumerate() {
+                let (sums, _) = S::as_mut_simd_f32s(&mut sums[at * CHUNK..(at + 1) * CHUNK]);
+                for (part, sums) in sums.chunks_exact_mut(REGISTERS).enumerate() {
+                    let mut sum = [simd.splat_f32s(0.0); REGISTERS];
+                    for &(place, weight) in self.subjects.of(self.from + subject) {
+                        let first = place as usize * of_product + part * REGISTERS;
+                        let weight = simd.splat_f32s(weight);
+                        for (sum, other) in sum.iter_mut().zip(&tile[first..first + REGISTERS]) {
+                            *sum = simd.add_f32s(*sum, simd.mul_f32s(weight, *other));
+                        }
+                    }
+                    sums.copy_from_slice(&sum);
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Whoever is scored: a client of the book, or one that is only supposed.
 
+use super::distance::MOST_COMMON;
 use super::{Profile, Profiles};
 use crate::domain::{ClientNo, ProductNo};
 use crate::matrix::{Cell, TicketMatrix, quick_ln};
@@ -46,10 +47,10 @@ impl<'a> Subject<'a> {
         self.cells.iter().map(|cell| cell.product)
     }
 
-    /// Its products, rising, and the logarithms of its tickets.
+    /// Its products, rising, and the logarithms of its tickets: the first [`MOST_COMMON`], by which it is compared.
     pub(super) fn lns(&self, lns: &mut Vec<(ProductNo, f32)>) {
         lns.clear();
-        let cells = self.cells.iter();
+        let cells = self.cells.iter().take(MOST_COMMON);
         lns.extend(cells.map(|cell| (cell.product, quick_ln(cell.ticket))));
     }
 
