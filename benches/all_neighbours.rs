@@ -40,7 +40,7 @@ fn main() {
             }
         }
         seconds.sort_unstable_by(f64::total_cmp);
-        let buyers = |product: u32| matrix.column(ProductNo(product)).count() as f64;
+        let buyers = |product: u32| f64::from(matrix.buyers(ProductNo(product)));
         let shared: f64 = (0..size.products as u32)
             .map(|product| buyers(product).powi(2))
             .sum();

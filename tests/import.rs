@@ -247,6 +247,38 @@ fn tickets_without_dates_are_set_and_can_be_set_back() {
 }
 
 #[test]
+fn batches_of_tickets_that_go_in_side_by_side_are_each_counted_once_and_all_there() {
+    let book = Book::start();
+    let (mut clients, mut products) = (String::from("client_id\n"), String::from("product_id\n"));
+    let mut sales = String::from("client_id,product_id,amount\n");
+    let (mut count, mut sum) = (0, 0);
+    for product in 0..30 {
+        products += &format!("p{product}\n");
+    }
+    for client in 0..1_000_i64 {
+        clients += &format!("c{client}\n");
+        for product in 0..30 {
+            let amount = 1 + (client * 31 + product * 7) % 500;
+            sales += &format!("c{client},p{product},{amount}\n");
+            (count, sum) = (count + 1, sum + amount);
+        }
+        sales += &format!("c{client},nothing,5\n");
+    }
+    book.write("clients.csv", clients);
+    book.write("products.csv", products);
+    book.write("sales.csv", &sales);
+    let (out, _) = book.import_all(0);
+    let told = format!("sales: 31000 rows read, {count} in, 1000 rejected, BRL {sum}.00");
+    assert!(out.contains(&told), "{out}");
+    let exported = book.tickets();
+    let exported: std::collections::BTreeSet<&str> = exported.lines().skip(1).collect();
+    assert_eq!(exported.len(), count);
+    for row in sales.lines().skip(1).filter(|row| !row.contains("nothing")) {
+        assert!(exported.contains(&*format!("{row}00,0,,true")), "{row}");
+    }
+}
+
+#[test]
 fn numbers_are_read_as_they_are_meant() {
     let book = Book::start();
     let sales = |amounts: &[&str]| {

@@ -1,7 +1,7 @@
 //! What anybody could say without a model: the figures that a recipe has to beat.
 
 use crate::domain::ProductNo;
-use crate::matrix::TicketMatrix;
+use crate::matrix::{Columns, TicketMatrix};
 
 use super::forecast::{Hidden, Offer};
 use super::measure::LEVELS;
@@ -51,8 +51,9 @@ impl BestSellers {
     /// Counts buyers. Cost: the tickets, and a sort a product.
     pub(super) fn of(matrix: &TicketMatrix) -> Self {
         let clients = matrix.clients().max(1) as f64;
+        let columns = matrix.columns();
         let of_product = |product: u32| {
-            let tickets = sorted_tickets(matrix, ProductNo(product));
+            let tickets = sorted_tickets(&columns, ProductNo(product));
             let middle = quantile(&tickets, 0.5).unwrap_or(0.0);
             (tickets.len() as f64 / clients, middle)
         };
@@ -77,8 +78,9 @@ impl BestSellers {
 /// nobody else buys it. Cost: a sort a product.
 pub(super) fn product_quantiles(visible: &TicketMatrix, hidden: &[Hidden]) -> Vec<[f64; 3]> {
     let products = 0..visible.products() as u32;
+    let columns = visible.columns();
     let tickets: Vec<Vec<f64>> = products
-        .map(|product| sorted_tickets(visible, ProductNo(product)))
+        .map(|product| sorted_tickets(&columns, ProductNo(product)))
         .collect();
     let mut all = tickets.concat();
     all.sort_unstable_by(f64::total_cmp);
@@ -90,8 +92,8 @@ pub(super) fn product_quantiles(visible: &TicketMatrix, hidden: &[Hidden]) -> Ve
     hidden.iter().map(of).collect()
 }
 
-fn sorted_tickets(matrix: &TicketMatrix, product: ProductNo) -> Vec<f64> {
-    let column = matrix.column(product);
+fn sorted_tickets(columns: &Columns<'_>, product: ProductNo) -> Vec<f64> {
+    let column = columns.of(product);
     let mut tickets: Vec<f64> = column.map(|posting| f64::from(posting.ticket)).collect();
     tickets.sort_unstable_by(f64::total_cmp);
     tickets

@@ -49,7 +49,7 @@ impl<'a> Split<'a> {
         };
         let product_numbers: Vec<ProductNo> = (0..whole.products() as u32)
             .map(ProductNo)
-            .filter(|&product| whole.column(product).count() as u64 >= least_buyers(plan))
+            .filter(|&product| u64::from(whole.buyers(product)) >= least_buyers(plan))
             .collect();
         let mut new_numbers = vec![None; whole.products()];
         for (new, old) in product_numbers.iter().enumerate() {

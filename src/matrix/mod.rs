@@ -6,12 +6,14 @@
 //!
 //! This room knows no disk, no wire and no clock, and depends on `domain` alone.
 
+mod columns;
 mod purchases;
 mod quick_ln;
 mod statistics;
 mod tickets;
 mod window;
 
+pub use columns::Columns;
 pub use purchases::{Purchase, PurchaseLog, PurchaseLogBuilder};
 pub use quick_ln::quick_ln;
 pub use statistics::{ClientStatistics, ProductStatistics, Statistics};

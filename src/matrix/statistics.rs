@@ -1,8 +1,10 @@
 //! What a ticket is measured against: its product's median, and how large its client buys.
 
+use std::cell::LazyCell;
+
 use rayon::prelude::*;
 
-use super::TicketMatrix;
+use super::{Columns, TicketMatrix};
 use crate::domain::{ClientNo, ProductNo};
 
 /// Sums over a whole ticket matrix that every score starts from.
@@ -70,9 +72,10 @@ impl ClientStatistics {
 impl Statistics {
     /// Measures a matrix. Cost: the tickets, three times, and a median a product; both cores.
     pub fn of(matrix: &TicketMatrix) -> Self {
+        let columns = matrix.columns();
         let products: Vec<_> = (0..matrix.products() as u32)
             .into_par_iter()
-            .map(|product| measure(matrix, ProductNo(product)))
+            .map(|product| measure(&columns, ProductNo(product)))
             .collect();
         let clients: Vec<_> = (0..matrix.clients() as u32)
             .into_par_iter()
@@ -102,12 +105,14 @@ impl Statistics {
             .resize(matrix.products(), ProductStatistics::default());
         next.clients
             .resize(matrix.clients(), ClientStatistics::default());
+        // Hardly ever is one of their products new.
+        let columns = LazyCell::new(|| matrix.columns());
         for client in changed {
             let row = matrix.row(client);
             for cell in row {
                 let at = cell.product.index();
                 if next.products[at].buyers == 0 {
-                    next.products[at] = measure(matrix, cell.product);
+                    next.products[at] = measure(&columns, cell.product);
                 }
             }
             next.clients[client.index()] = ClientStatistics::of(row, &next.products);
@@ -192,11 +197,9 @@ impl Statistics {
     }
 }
 
-fn measure(matrix: &TicketMatrix, product: ProductNo) -> ProductStatistics {
-    let mut tickets: Vec<f32> = matrix
-        .column(product)
-        .map(|posting| posting.ticket)
-        .collect();
+fn measure(columns: &Columns<'_>, product: ProductNo) -> ProductStatistics {
+    let column = columns.of(product);
+    let mut tickets: Vec<f32> = column.map(|posting| posting.ticket).collect();
     let buyers = tickets.len() as u32;
     if tickets.is_empty() {
         return ProductStatistics::default();

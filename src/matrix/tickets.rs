@@ -220,28 +220,6 @@ impl TicketMatrix {
         Some(&row[at])
     }
 
-    /// A product's tickets, each client once: those of the base by client, then those of the overlay
-    /// by client. Cost: the base's tickets, and a look into each row of the overlay.
-    pub fn column(&self, product: ProductNo) -> impl Iterator<Item = Posting> {
-        let replaced = &self.overlay.replaced;
-        let base = self.base.column(product.index());
-        let postings = base.clients.iter().zip(base.tickets);
-        let base = postings.map(|(&client, &ticket)| Posting {
-            client: ClientNo(client),
-            ticket,
-        });
-        let kept =
-            base.filter(move |posting| replaced.is_empty() || !replaced[posting.client.index()]);
-        let changed = self.changed_rows().filter_map(move |(client, row)| {
-            let at = row
-                .binary_search_by_key(&product, |cell| cell.product)
-                .ok()?;
-            let ticket = row[at].ticket;
-            Some(Posting { client, ticket })
-        });
-        kept.chain(changed)
-    }
-
     /// How many clients buy a product.
     pub fn buyers(&self, product: ProductNo) -> u32 {
         let more = self.overlay.buyers_more.get(product.index());
@@ -389,9 +367,10 @@ mod tests {
         for (client, row) in dense.iter().enumerate() {
             assert_eq!(matrix.row(ClientNo(client as u32)), cells(row).as_ref());
         }
+        let columns = matrix.columns();
         for product in 0..products {
-            let mut column: Vec<_> = matrix
-                .column(ProductNo(product as u32))
+            let mut column: Vec<_> = columns
+                .of(ProductNo(product as u32))
                 .map(|posting| (posting.client.index(), posting.ticket))
                 .collect();
             column.sort_by_key(|posting| posting.0);

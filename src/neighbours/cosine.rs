@@ -119,10 +119,11 @@ impl CosineIndex {
         let lengths: Vec<f32> = (0..clients as u32)
             .map(|client| base.length(matrix.row(ClientNo(client))))
             .collect();
+        let columns = matrix.columns();
         let mut postings: Vec<(u32, f32)> = Vec::new();
         for product in 0..matrix.products() as u32 {
             let scale = base.scales[product as usize];
-            let column = matrix.column(ProductNo(product));
+            let column = columns.of(ProductNo(product));
             postings.clear();
             postings.extend(column.map(|posting| {
                 let weight = scale.weight(posting.ticket) / lengths[posting.client.index()];

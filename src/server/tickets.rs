@@ -1,6 +1,6 @@
 //! `TicketService`.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -57,15 +57,33 @@ impl TicketService for Api {
     ) -> Result<Response<Self::StreamSalesStream>, Status> {
         let (caller, mut batches) = Caller::of(request)?;
         let (answers, stream) = mpsc::channel(ANSWERS_WAITING);
-        let api = self.clone();
+        // While one batch is made durable, the next is read and checked, and no more.
+        let (read, mut to_record) = mpsc::channel(1);
         tokio::spawn(async move {
             let mut portfolio = None;
             while let Some(message) = batches.next().await {
-                let answer = match message {
-                    Ok(message) => api.stream_batch(&caller, &mut portfolio, &message).await,
+                let batch =
+                    message.and_then(|message| SalesBatch::of_stream(&mut portfolio, &message));
+                let stop = batch.is_err();
+                if read.send(batch).await.is_err() || stop {
+                    return;
+                }
+            }
+        });
+        let api = self.clone();
+        tokio::spawn(async move {
+            while let Some(batch) = to_record.recv().await {
+                let answer = match batch {
+                    Ok(batch) => api.record(&caller, batch).await,
                     Err(status) => Err(status),
                 };
                 let stop = answer.is_err();
+                let answer = answer.map(|answer| v1::StreamSalesResponse {
+                    recorded: answer.created,
+                    replaced: answer.replaced,
+                    sequence: answer.sequence,
+                    repeated: answer.repeated,
+                });
                 if answers.send(answer).await.is_err() || stop {
                     return;
                 }
@@ -170,28 +188,13 @@ impl SalesBatch {
             sales: drafts,
         })
     }
-}
 
-impl Api {
-    async fn record(&self, caller: &Caller, batch: SalesBatch) -> Result<Answer, Status> {
-        let SalesBatch {
-            portfolio,
-            currency,
-            request_id,
-            sales,
-        } = batch;
-        same_currency(&self.gate.tenant(caller, &portfolio)?.book(), currency)?;
-        let write = Write::RecordSales(sales);
-        self.gate.write(caller, portfolio, request_id, write).await
-    }
-
-    async fn stream_batch(
-        &self,
-        caller: &Caller,
+    /// Reads the next batch of a stream, which is for the portfolio of its first one.
+    fn of_stream(
         portfolio: &mut Option<PortfolioId>,
         message: &v1::StreamSalesRequest,
-    ) -> Result<v1::StreamSalesResponse, Status> {
-        let batch = SalesBatch::read(
+    ) -> Result<Self, Status> {
+        let batch = Self::read(
             &message.portfolio_id,
             &message.currency,
             &message.request_id,
@@ -209,13 +212,21 @@ impl Api {
             }
             Some(_) => {}
         }
-        let answer = self.record(caller, batch).await?;
-        Ok(v1::StreamSalesResponse {
-            recorded: answer.created,
-            replaced: answer.replaced,
-            sequence: answer.sequence,
-            repeated: answer.repeated,
-        })
+        Ok(batch)
+    }
+}
+
+impl Api {
+    async fn record(&self, caller: &Caller, batch: SalesBatch) -> Result<Answer, Status> {
+        let SalesBatch {
+            portfolio,
+            currency,
+            request_id,
+            sales,
+        } = batch;
+        same_currency(&self.gate.tenant(caller, &portfolio)?.book(), currency)?;
+        let write = Write::RecordSales(sales);
+        self.gate.write(caller, portfolio, request_id, write).await
     }
 }
 
@@ -259,7 +270,7 @@ fn sale_draft(form: &mut Form, at: usize, wire: &v1::Sale) -> Option<SaleDraft> 
 }
 
 fn ticket_drafts(form: &mut Form, tickets: &[v1::TicketToSet]) -> Vec<TicketDraft> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_capacity(tickets.len());
     let mut drafts = Vec::with_capacity(tickets.len());
     for (at, wire) in tickets.iter().enumerate() {
         if form.is_full() {

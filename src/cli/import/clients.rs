@@ -258,7 +258,7 @@ mod tests {
             let row = Row {
                 line: 2,
                 fields: fields.map(str::to_owned).to_vec(),
-                raw: String::new(),
+                text: Vec::new(),
             };
             client(&[Some(0), Some(1), None, Some(2)], &attributes, &row)
         };

@@ -1,6 +1,6 @@
 //! The files of an import read into memory, for a command that needs no server.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::bail;
@@ -162,11 +162,7 @@ impl Remembered {
         clients: &HashMap<String, ClientNo>,
         products: &HashMap<String, ProductNo>,
     ) -> anyhow::Result<()> {
-        let ids = |numbers: HashSet<&String>| numbers.into_iter().cloned().collect();
-        let known = Known::in_files(
-            ids(clients.keys().collect()),
-            ids(products.keys().collect()),
-        );
+        let known = Known::in_files(clients.keys().cloned(), products.keys().cloned());
         let is_dated = file.is_dated();
         let mut sales: Vec<(ClientNo, Purchase)> = Vec::new();
         let mut by_id: HashMap<String, usize> = HashMap::new();

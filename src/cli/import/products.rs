@@ -171,7 +171,7 @@ mod tests {
         let row = Row {
             line: 2,
             fields: fields.iter().map(|&field| field.to_owned()).collect(),
-            raw: String::new(),
+            text: Vec::new(),
         };
         let places = std::array::from_fn(|at| (at < fields.len()).then_some(at));
         product(2, Decimal::Comma, &places, &row)

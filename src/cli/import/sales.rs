@@ -275,19 +275,19 @@ impl Reader {
 
 impl Rules {
     fn items(&self) -> Items {
-        Items::new(self.columns.date.is_some())
+        Items::new(self.columns.date.is_some(), ROWS_PER_REQUEST as usize)
     }
 
     fn row(
         &self,
         row: &Row,
         items: &mut Items,
-        pairs: &mut HashSet<[u8; 32]>,
+        pairs: &mut HashSet<(u32, u32)>,
     ) -> Result<Taken, String> {
         let field = |at: usize| row.fields[at].trim();
         let client_id = field(self.columns.client);
         let product_id = field(self.columns.product);
-        self.known.check(client_id, product_id)?;
+        let pair = self.known.check(client_id, product_id)?;
         let raw = field(self.columns.amount);
         let amount = money(raw, self.decimal, self.digits)
             .map_err(|error| format!("the amount '{raw}' {error}"))?;
@@ -312,10 +312,8 @@ impl Rules {
             _ => {}
         }
         let Some(date) = self.columns.date else {
-            // A ticket is one figure, so a second one of the same pair cannot be right. Ids hold no
-            // control character, so the zero parts them.
-            let pair = blake3::hash(format!("{client_id}\0{product_id}").as_bytes());
-            if !pairs.insert(*pair.as_bytes()) {
+            // A ticket is one figure, so a second one of the same pair cannot be right.
+            if !pairs.insert(pair) {
                 return Err(format!(
                     "the ticket of the client '{client_id}' and the product '{product_id}' stands in the file already"
                 ));

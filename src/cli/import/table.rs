@@ -28,7 +28,7 @@ pub struct Row {
     /// All fields, in file order.
     pub fields: Vec<String>,
     /// The row as it stands.
-    pub raw: String,
+    pub(super) text: Vec<u8>,
 }
 
 impl Row {
@@ -37,7 +37,7 @@ impl Row {
         BadRow {
             line: self.line,
             reason,
-            raw: self.raw.clone(),
+            raw: decode(&self.text).into_owned(),
         }
     }
 }
@@ -51,6 +51,9 @@ pub struct Table {
     columns: BTreeMap<String, usize>,
     header: Vec<String>,
     not_utf8: u64,
+    /// The fields of the row that was last split, one after the other, and where each ends.
+    output: Vec<u8>,
+    ends: Vec<usize>,
 }
 
 impl Table {
@@ -80,6 +83,8 @@ impl Table {
             columns: BTreeMap::new(),
             header: Vec::new(),
             not_utf8: 0,
+            output: Vec::new(),
+            ends: Vec::new(),
         };
         let names = table.split(&header).unwrap_or_default();
         for (at, name) in names.iter().enumerate() {
@@ -146,24 +151,21 @@ impl Table {
                 RawRow::Text(line, text) => (line, text),
             };
             let fields = self.split(&text);
-            let raw = decode(&text);
-            if matches!(raw, std::borrow::Cow::Owned(_)) {
+            if std::str::from_utf8(&text).is_err() {
                 self.not_utf8 += 1;
             }
-            let raw = raw.into_owned();
-            let bad = |reason: String, raw| Ok(Some(Err(BadRow { line, reason, raw })));
+            let row = |fields| Row { line, fields, text };
             let Some(fields) = fields else {
-                return bad("the row is not CSV: a quote is not closed".into(), raw);
+                let reason = "the row is not CSV: a quote is not closed";
+                return Ok(Some(Err(row(Vec::new()).bad(reason.into()))));
             };
             if fields.iter().all(|field| field.trim().is_empty()) {
                 continue;
             }
             let (have, want) = (fields.len(), self.header.len());
             if have != want {
-                return bad(
-                    format!("the row has {have} fields; the header has {want}"),
-                    raw,
-                );
+                let reason = format!("the row has {have} fields; the header has {want}");
+                return Ok(Some(Err(row(fields).bad(reason))));
             }
             let fields = fields
                 .into_iter()
@@ -172,16 +174,19 @@ impl Table {
                     text => text.to_owned(),
                 })
                 .collect();
-            return Ok(Some(Ok(Row { line, fields, raw })));
+            return Ok(Some(Ok(row(fields))));
         }
     }
 
     /// The fields of one row; `None` where a quote is left open.
     fn split(&mut self, text: &[u8]) -> Option<Vec<String>> {
         self.parser.reset();
-        let mut output = vec![0; text.len() + 1];
-        let mut ends = vec![0; text.len() + 2];
-        let (result, _, written, fields) = self.parser.read_record(text, &mut output, &mut ends);
+        let (output, ends) = (&mut self.output, &mut self.ends);
+        if ends.len() < text.len() + 2 {
+            output.resize(text.len() + 1, 0);
+            ends.resize(text.len() + 2, 0);
+        }
+        let (result, _, written, fields) = self.parser.read_record(text, output, ends);
         let (mut written, mut fields) = (written, fields);
         if result == csv_core::ReadRecordResult::InputEmpty {
             let (rest, more) = (&mut output[written..], &mut ends[fields..]);

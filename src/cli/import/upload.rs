@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use indicatif::ProgressBar;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
@@ -16,6 +17,9 @@ use super::{Context, Outcome};
 use crate::cli::connect::{Connection, explain};
 use crate::wire::v1;
 use crate::wire::v1::ticket_service_client::TicketServiceClient;
+
+/// Requests of tickets that are under way at once.
+const TICKETS_UNDER_WAY: usize = 4;
 
 /// Rows of one request, and the name that it has in every run.
 pub(super) struct Batch {
@@ -32,11 +36,11 @@ pub(super) enum Items {
 }
 
 impl Items {
-    /// No rows yet.
-    pub(super) fn new(dated: bool) -> Self {
+    /// No rows yet, and room for so many.
+    pub(super) fn new(dated: bool, room: usize) -> Self {
         match dated {
-            true => Self::Sales(Vec::new()),
-            false => Self::Tickets(Vec::new()),
+            true => Self::Sales(Vec::with_capacity(room)),
+            false => Self::Tickets(Vec::with_capacity(room)),
         }
     }
 
@@ -156,8 +160,11 @@ fn stopped(context: &Context<'_>, path: &Path, status: &Status) -> anyhow::Error
     explain(status).context(next)
 }
 
-/// Sets tickets, batch by batch. The requests have no names: setting the same tickets again changes
-/// nothing, and a name would keep them from being set back after others came between.
+/// Sets tickets, a few batches at a time: while some are made durable, others are read and checked.
+///
+/// The requests have no names: setting the same tickets again changes nothing, and a name would keep them from
+/// being set back after others came between. No two batches of a file set the same ticket, so none has to wait
+/// for another.
 pub(super) async fn send_tickets(
     context: &Context<'_>,
     path: &Path,
@@ -167,37 +174,42 @@ pub(super) async fn send_tickets(
     bar: &ProgressBar,
 ) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::default();
-    let mut service = TicketServiceClient::new(channel);
-    while let Some(read) = batches.recv().await {
-        match read {
-            Read::Bad(row) => {
-                outcome.rejected += 1;
-                rejects.add(path, &row)?;
-            }
-            Read::Nothing => outcome.nothing += 1,
-            Read::Batch(Batch {
-                items: Items::Tickets(tickets),
-                ..
-            }) => {
-                let rows = tickets.len() as u64;
-                outcome.amount_minor += tickets
-                    .iter()
-                    .map(|ticket| i128::from(ticket.ticket_minor))
-                    .sum::<i128>();
-                let request = v1::SetTicketsRequest {
-                    portfolio_id: context.portfolio.to_owned(),
-                    tickets,
-                    currency: context.currency.to_string(),
-                    request_id: String::new(),
-                };
-                service
-                    .set_tickets(request)
-                    .await
-                    .map_err(|status| explain(&status))?;
+    let service = TicketServiceClient::new(channel);
+    let mut under_way = JoinSet::new();
+    let mut batches_left = true;
+    while batches_left || !under_way.is_empty() {
+        tokio::select! {
+            read = batches.recv(), if batches_left && under_way.len() < TICKETS_UNDER_WAY => match read {
+                None => batches_left = false,
+                Some(Read::Bad(row)) => {
+                    outcome.rejected += 1;
+                    rejects.add(path, &row)?;
+                }
+                Some(Read::Nothing) => outcome.nothing += 1,
+                Some(Read::Batch(Batch { items: Items::Tickets(tickets), .. })) => {
+                    let rows = tickets.len() as u64;
+                    let amounts = tickets.iter().map(|ticket| i128::from(ticket.ticket_minor));
+                    let amount: i128 = amounts.sum();
+                    let request = v1::SetTicketsRequest {
+                        portfolio_id: context.portfolio.to_owned(),
+                        tickets,
+                        currency: context.currency.to_string(),
+                        request_id: String::new(),
+                    };
+                    let mut service = service.clone();
+                    under_way.spawn(async move {
+                        let answer = service.set_tickets(request).await;
+                        answer.map(|_| (rows, amount))
+                    });
+                }
+                Some(Read::Batch(_)) => {}
+            },
+            Some(answer) = under_way.join_next() => {
+                let (rows, amount) = answer?.map_err(|status| explain(&status))?;
                 outcome.accepted += rows;
+                outcome.amount_minor += amount;
                 bar.inc(rows);
             }
-            Read::Batch(_) => {}
         }
     }
     Ok(outcome)

@@ -172,7 +172,7 @@ impl Lessons {
 /// catalogue there.
 fn listed(today: &TicketMatrix, before: &TicketMatrix, most: usize) -> Vec<Option<usize>> {
     let buyers =
-        |matrix: &TicketMatrix, product: usize| matrix.column(ProductNo(product as u32)).count();
+        |matrix: &TicketMatrix, product: usize| matrix.buyers(ProductNo(product as u32)) as usize;
     let bought = (0..today.products()).map(|product| buyers(today, product));
     let fewest = bought.filter(|&buyers| buyers > 0).min().unwrap_or(1);
     let fewest = fewest.min(most.max(1));

@@ -133,7 +133,7 @@ impl Past {
     pub(super) fn undated(matrix: &TicketMatrix) -> Self {
         let clients = matrix.clients().max(1) as f64;
         let product = |product: u32| {
-            let share = matrix.column(ProductNo(product)).count() as f64 / clients;
+            let share = f64::from(matrix.buyers(ProductNo(product))) / clients;
             ProductPast {
                 population: share,
                 population_recent: share,

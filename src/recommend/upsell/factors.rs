@@ -163,12 +163,13 @@ impl Factors {
                 *sum += loading / products as f64;
             }
         }
+        let columns = matrix.columns();
         let fitted: Vec<Fitted> = (0..products as u32)
             .into_par_iter()
             .map(|product| {
                 let product = ProductNo(product);
                 let mut sums = Regression::new(rank);
-                for posting in matrix.column(product) {
+                for posting in columns.of(product) {
                     let residual = statistics.residual(product, posting.ticket);
                     let at = posting.client.index() * width;
                     sums.add(residual, &moments[at..at + width]);

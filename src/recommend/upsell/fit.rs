@@ -176,6 +176,7 @@ impl UpsellModel {
 
     /// Finds the residual quantiles of each product's buyers and of the book.
     fn measure(&mut self, book: &Book<'_>) {
+        let columns = book.matrix.columns();
         let mut residuals: Vec<Vec<f32>> = (0..book.matrix.products() as u32)
             .into_par_iter()
             .map(|product| {
@@ -183,7 +184,7 @@ impl UpsellModel {
                 let residual = |posting: crate::matrix::Posting| {
                     self.residual_of(book, posting.client, product, posting.ticket)
                 };
-                book.matrix.column(product).map(residual).collect()
+                columns.of(product).map(residual).collect()
             })
             .collect();
         match book.matrix.overlay_rows() {

@@ -38,7 +38,7 @@ impl Sample {
         }
         let share = (upsell.sample_cells as f64 / tickets as f64).min(MOST_HELD_OUT);
         let buyers: Vec<f64> = (0..matrix.products() as u32)
-            .map(|product| matrix.column(ProductNo(product)).count() as f64)
+            .map(|product| f64::from(matrix.buyers(ProductNo(product))))
             .collect();
         let (mut by_tickets, mut all) = (0.0, 0.0);
         for client in 0..matrix.clients() as u32 {
