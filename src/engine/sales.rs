@@ -185,9 +185,15 @@ fn resolve<'a, T>(
 ) -> Result<Vec<(ClientNo, ProductNo)>, Refusal> {
     let mut violations = Vec::new();
     let mut pairs = Vec::with_capacity(items.len());
+    let mut before = None;
     for (at, item) in items.iter().enumerate() {
         let (client, product) = ids(item);
-        let client_no = book.clients.number(client);
+        // Files mostly come client by client.
+        let client_no = match before {
+            Some((id, number)) if id == client => number,
+            _ => book.clients.number(client),
+        };
+        before = Some((client, client_no));
         let product_no = book.products.number(product);
         if client_no.is_none() {
             let reason = format!(
