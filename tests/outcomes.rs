@@ -383,7 +383,7 @@ async fn offers_that_keep_a_client_wait_count_and_are_explained_like_any_other()
         assert_eq!(answer.opportunity.as_ref(), row);
         let keep = answer.receipt.unwrap().keep.unwrap();
         let probability = row.unwrap().probability;
-        assert!((keep.risk * keep.kept_share - probability).abs() < 1e-12);
+        assert!((keep.risk * keep.kept_share - probability).abs() < 1e-7);
         expect_shown(&channel, offer, true, "nothing holds it back").await;
     }
     let rejected = v1::Outcome {

@@ -43,7 +43,7 @@ pub use offer::{
     MAX_OUTCOMES, MAX_SHOWINGS, Offer, Outcome, RejectReason, ReportedOutcome, Showing,
     TooManyOutcomes,
 };
-pub use opportunity::{Kind, Opportunity, Shortfall};
+pub use opportunity::{Kind, Opportunity, Shortfall, published};
 pub use packed::{Block, HistoryError, MAX_BLOCK_BYTES};
 pub use portfolio::{Language, Period, Portfolio, WindowError, WindowMonths};
 pub use product::Product;

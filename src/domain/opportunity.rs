@@ -76,11 +76,11 @@ pub struct Opportunity {
     pub potential_ticket_minor: i64,
     /// Potential less current ticket, never negative; for a renewal the ticket at risk.
     pub gain_minor: i64,
-    /// Probability of success within the recipe's horizon, 0 to 1.
+    /// Probability of success within the recipe's horizon, 0 to 1; [`published`].
     pub probability: f64,
     /// 0 to 100. Upsell: how far down among its neighbours' tickets the current one stands.
     /// Cross-sell: the propensity's standing among the client's products not bought. The others: the
-    /// chance that the ticket is lost, times 100.
+    /// chance that the ticket is lost, times 100. [`published`].
     pub score: f64,
     /// Expected value of working it, in minor units: what the pipeline is ordered by.
     pub priority_minor: f64,
@@ -88,6 +88,12 @@ pub struct Opportunity {
     pub neighbours: u32,
     /// How many of these buy the product; for what keeps clients, how many go on with it.
     pub neighbours_buying: u32,
+}
+
+/// A probability or a score as it is given, to the seven digits of an `f32`: they are estimates, and there are
+/// millions of them to be kept.
+pub fn published(figure: f64) -> f64 {
+    f64::from(figure as f32)
 }
 
 /// Why fewer figures are given than were asked for.

@@ -16,7 +16,7 @@ use crate::outcome::HoldOut;
 use crate::pipeline::{Offered, Pipeline};
 
 /// About what an offer takes, with its place in the order.
-const OFFER_BYTES: usize = 64;
+const OFFER_BYTES: usize = 40;
 
 /// The offers of a whole portfolio, and what they were made of.
 #[derive(Debug)]

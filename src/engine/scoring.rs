@@ -16,7 +16,7 @@ use super::tenant::Tenant;
 use super::{Advice, Book, EngineError, OfferKey, Supposed, View};
 use crate::domain::{
     Client, ClientNo, DAYS_PER_MONTH, Day, Kind, Offer, Opportunity, Outcome, Product, ProductId,
-    ProductNo, Shortfall,
+    ProductNo, Shortfall, published,
 };
 use crate::insight::Kept;
 use crate::matrix::Cell;
@@ -215,7 +215,7 @@ impl Tenant {
             .map(|line| line.ticket_minor);
         Ok(explained.map(|(mut opportunity, mut receipt)| {
             exact(&mut opportunity, current.unwrap_or(0), &scene.book);
-            correct(&mut opportunity, model.correction(), &scene.book);
+            give(&mut opportunity, model.correction(), &scene.book);
             if opportunity.kind == Kind::Upsell {
                 receipt.priority.value_minor = opportunity.gain_minor as f64;
             }
@@ -377,7 +377,7 @@ fn publish(
             current(opportunity.product).unwrap_or(0),
             scored,
         );
-        correct(opportunity, model.correction(), scored);
+        give(opportunity, model.correction(), scored);
     }
     opportunities.retain(|opportunity| {
         opportunity.kind != Kind::Upsell
@@ -407,10 +407,12 @@ fn exact(opportunity: &mut Opportunity, current_ticket_minor: i64, book: &recomm
     }
 }
 
-/// Corrects the probability by what outcomes taught, and the priority with it: that is linear in it.
-fn correct(opportunity: &mut Opportunity, correction: Correction, book: &recommend::Book<'_>) {
-    let probability = correction.apply(opportunity.probability);
-    if opportunity.probability > 0.0 && correction != Correction::NONE {
+/// Corrects the probability by what outcomes taught and rounds it, and the priority with it, which is linear in it;
+/// rounds the score.
+fn give(opportunity: &mut Opportunity, correction: Correction, book: &recommend::Book<'_>) {
+    opportunity.score = published(opportunity.score);
+    let probability = published(correction.apply(opportunity.probability));
+    if opportunity.probability > 0.0 {
         let cost = book.recipe.offer.contact_cost_minor;
         let factor = probability / opportunity.probability;
         opportunity.priority_minor = (opportunity.priority_minor + cost) * factor - cost;

@@ -13,7 +13,9 @@ use super::{
     ChurnModel, Facts, LapseModel, Purchases, Rhythm, ShareLost, ShareModel, State, Tally, Trend,
     Trends,
 };
-use crate::domain::{Bucket, ClientNo, DAYS_PER_MONTH, Day, Kind, Month, Opportunity, ProductNo};
+use crate::domain::{
+    Bucket, ClientNo, DAYS_PER_MONTH, Day, Kind, Month, Opportunity, ProductNo, published,
+};
 use crate::recommend::{Recipe, round_minor};
 
 /// What the figures of an offer that keeps something are made of.
@@ -289,7 +291,7 @@ impl Keeper<'_> {
         if at_risk <= 0 {
             return None;
         }
-        let probability = receipt.risk * receipt.kept_share;
+        let probability = published(receipt.risk * receipt.kept_share);
         let now = |lost: ShareLost| {
             (lost.now_minor as f64 / f64::from(lost.months) * self.period_months).round() as i64
         };
@@ -309,7 +311,7 @@ impl Keeper<'_> {
             potential_ticket_minor: ticket,
             gain_minor: at_risk,
             probability,
-            score: 100.0 * receipt.risk,
+            score: published(100.0 * receipt.risk),
             priority_minor: probability * at_risk as f64 * margin(product)
                 - offer.contact_cost_minor,
             neighbours: receipt.others.before,
@@ -461,7 +463,7 @@ mod tests {
             assert!(receipt.going_on > 0.8 && receipt.others.still <= receipt.others.before);
             let at_risk = receipt.ticket_minor * receipt.going_on;
             assert_eq!(offer.gain_minor, round_minor(at_risk, 3));
-            assert!((offer.probability - receipt.risk * receipt.kept_share).abs() < 1e-12);
+            assert!((offer.probability - receipt.risk * receipt.kept_share).abs() < 1e-7);
             let worth = offer.probability * offer.gain_minor as f64 * 0.5;
             assert!((offer.priority_minor - worth).abs() < 1e-9);
         }

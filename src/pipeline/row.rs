@@ -7,8 +7,8 @@ use crate::domain::{ClientNo, Kind, Opportunity, ProductNo};
 /// One client's opportunities, by priority; the client is known to whoever holds the row. A copy
 /// shares them.
 ///
-/// 48 bytes an opportunity where all of a row fit, as they nearly always do; else 104 for each of that
-/// row. What is read is what was put in, to the bit.
+/// 32 bytes an opportunity where all of a row fit, as they nearly always do where a recipe rounds tickets to three
+/// digits; else 104 for each of that row. What is read is what was put in, to the bit.
 #[derive(Debug, Clone)]
 pub struct OfferRow(Offers);
 
@@ -18,26 +18,52 @@ enum Offers {
     Any(Arc<[Opportunity]>),
 }
 
-/// An opportunity whose amounts are under 2^32 minor units, some 43 million in a currency of cents.
+/// An opportunity as it usually is: a current ticket under 2^32 minor units, some 43 million in a currency of cents,
+/// a probability and a score with the digits that [`published`](crate::domain::published) leaves them.
 #[derive(Debug, Clone, Copy)]
 struct Small {
-    probability: f64,
-    score: f64,
     priority_minor: f64,
-    /// The product's number, and in the highest bits the kind's.
-    product_and_kind: u32,
+    probability: f32,
+    score: f32,
     current_ticket_minor: u32,
-    low_ticket_minor: u32,
-    expected_ticket_minor: u32,
-    high_ticket_minor: u32,
-    neighbours: u16,
-    neighbours_buying: u16,
+    /// The product's number, and in the highest bits how many neighbours there are.
+    product_and_neighbours: u32,
+    /// The kind's number, and in the highest bits how many neighbours buy.
+    kind_and_buying: u16,
+    tickets: Tickets,
 }
 
-/// Bits of a product's number in [`Small`].
-const PRODUCT_BITS: u32 = 29;
+/// Low, expected and high ticket. Those of what sells are rounded to few digits: each is [`DIGIT_BITS`] of digits, and in
+/// the highest bits how many zeros come after them. What keeps a client has one ticket in all three places, which
+/// need not be rounded: it has all of the 48 bits.
+#[derive(Debug, Clone, Copy)]
+struct Tickets([u16; 3]);
 
-const _: () = assert!(size_of::<Small>() == 48 && Kind::ALL.len() <= 1 << (32 - PRODUCT_BITS));
+/// Bits of a product's number in [`Small`].
+const PRODUCT_BITS: u32 = 20;
+/// Bits of a kind's number in [`Small`].
+const KIND_BITS: u32 = 3;
+/// Bits of the digits of a ticket in [`Tickets`].
+const DIGIT_BITS: u32 = 12;
+
+/// What so many zeros multiply a ticket's digits by.
+const ZEROS: [i64; 1 << (u16::BITS - DIGIT_BITS)] = {
+    let mut powers = [1; 1 << (u16::BITS - DIGIT_BITS)];
+    let mut zeros = 1;
+    while zeros < powers.len() {
+        powers[zeros] = powers[zeros - 1] * 10;
+        zeros += 1;
+    }
+    powers
+};
+
+const _: () = assert!(size_of::<Small>() == 32 && Kind::ALL.len() <= 1 << KIND_BITS);
+
+/// The lowest bits of a number.
+#[inline]
+fn lowest(bits: u32, number: u32) -> u32 {
+    number & ((1 << bits) - 1)
+}
 
 impl Default for OfferRow {
     /// No opportunity.
@@ -114,29 +140,28 @@ impl OfferRow {
 impl Small {
     /// What fits; `None` of an opportunity that would not be read as it was.
     fn of(one: &Opportunity) -> Option<Self> {
-        let product = one.product.0;
+        let tickets = [
+            one.low_ticket_minor,
+            one.expected_ticket_minor,
+            one.high_ticket_minor,
+        ];
         let small = Self {
-            probability: one.probability,
-            score: one.score,
             priority_minor: one.priority_minor,
-            product_and_kind: product | (one.kind as u32) << PRODUCT_BITS,
-            current_ticket_minor: u32::try_from(one.current_ticket_minor).ok()?,
-            low_ticket_minor: u32::try_from(one.low_ticket_minor).ok()?,
-            expected_ticket_minor: u32::try_from(one.expected_ticket_minor).ok()?,
-            high_ticket_minor: u32::try_from(one.high_ticket_minor).ok()?,
-            neighbours: u16::try_from(one.neighbours).ok()?,
-            neighbours_buying: u16::try_from(one.neighbours_buying).ok()?,
+            probability: one.probability as f32,
+            score: one.score as f32,
+            current_ticket_minor: one.current_ticket_minor as u32,
+            product_and_neighbours: one.product.0 | one.neighbours << PRODUCT_BITS,
+            kind_and_buying: one.kind as u16 | (one.neighbours_buying << KIND_BITS) as u16,
+            tickets: Tickets::of(one.kind, tickets),
         };
-        // What is not kept must follow from what is.
-        let (potential, gain) = small.potential_and_gain(one.kind);
-        let follows = potential == one.potential_ticket_minor && gain == one.gain_minor;
-        (product >> PRODUCT_BITS == 0 && follows).then_some(small)
+        // Whatever does not fit above, or does not follow from what is kept, is read as something else.
+        (small.opportunity(one.client) == *one).then_some(small)
     }
 
     #[inline]
     fn what(&self) -> (ProductNo, Kind) {
-        let kind = (self.product_and_kind >> PRODUCT_BITS) as u8;
-        let product = ProductNo(self.product_and_kind & ((1 << PRODUCT_BITS) - 1));
+        let product = ProductNo(lowest(PRODUCT_BITS, self.product_and_neighbours));
+        let kind = lowest(KIND_BITS, u32::from(self.kind_and_buying)) as u8;
         (product, Kind::of_number(kind).unwrap_or(Kind::Upsell))
     }
 
@@ -144,9 +169,10 @@ impl Small {
     /// above the current one, but for a renewal, whose whole ticket is at risk.
     #[inline]
     fn potential_and_gain(&self, kind: Kind) -> (i64, i64) {
+        let [_, expected, high] = self.tickets.read(kind);
         let potential = match kind {
-            Kind::Upsell => i64::from(self.high_ticket_minor),
-            _ => i64::from(self.expected_ticket_minor),
+            Kind::Upsell => high,
+            _ => expected,
         };
         let gain = match kind {
             Kind::Renewal => potential,
@@ -158,22 +184,53 @@ impl Small {
     #[inline]
     fn opportunity(&self, client: ClientNo) -> Opportunity {
         let (product, kind) = self.what();
+        let [low, expected, high] = self.tickets.read(kind);
         let (potential_ticket_minor, gain_minor) = self.potential_and_gain(kind);
         Opportunity {
             client,
             product,
             kind,
             current_ticket_minor: i64::from(self.current_ticket_minor),
-            low_ticket_minor: i64::from(self.low_ticket_minor),
-            expected_ticket_minor: i64::from(self.expected_ticket_minor),
-            high_ticket_minor: i64::from(self.high_ticket_minor),
+            low_ticket_minor: low,
+            expected_ticket_minor: expected,
+            high_ticket_minor: high,
             potential_ticket_minor,
             gain_minor,
-            probability: self.probability,
-            score: self.score,
+            probability: f64::from(self.probability),
+            score: f64::from(self.score),
             priority_minor: self.priority_minor,
-            neighbours: u32::from(self.neighbours),
-            neighbours_buying: u32::from(self.neighbours_buying),
+            neighbours: self.product_and_neighbours >> PRODUCT_BITS,
+            neighbours_buying: u32::from(self.kind_and_buying >> KIND_BITS),
+        }
+    }
+}
+
+impl Tickets {
+    /// Of tickets that fit; of others what is read otherwise.
+    fn of(kind: Kind, tickets: [i64; 3]) -> Self {
+        let rounded = |ticket: i64| {
+            let (mut digits, mut zeros) = (ticket, 0_u16);
+            while digits >> DIGIT_BITS > 0 && digits % 10 == 0 {
+                digits /= 10;
+                zeros += 1;
+            }
+            digits as u16 | zeros << DIGIT_BITS
+        };
+        let whole = tickets[0];
+        Self(match kind.sells() {
+            true => tickets.map(rounded),
+            false => [whole, whole >> 16, whole >> 32].map(|part| part as u16),
+        })
+    }
+
+    #[inline]
+    fn read(self, kind: Kind) -> [i64; 3] {
+        let digits = |ticket: u16| i64::from(ticket & ((1 << DIGIT_BITS) - 1));
+        let rounded = |ticket: u16| digits(ticket) * ZEROS[usize::from(ticket >> DIGIT_BITS)];
+        let [low, middle, high] = self.0.map(i64::from);
+        match kind.sells() {
+            true => self.0.map(rounded),
+            false => [low | middle << 16 | high << 32; 3],
         }
     }
 }
@@ -181,16 +238,26 @@ impl Small {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::published;
     use proptest::prelude::*;
 
     fn amount() -> impl Strategy<Value = i64> {
+        let rounded =
+            (0..5_000i64, 0..16u32).prop_map(|(digits, zeros)| digits * 10_i64.pow(zeros));
         prop_oneof![
-            0..1_000i64,
-            Just(0),
-            Just(-1),
-            Just(i64::MAX),
-            4_294_967_290..4_294_967_300i64
+            4 => 0..1_000i64,
+            4 => rounded,
+            1 => Just(-1),
+            1 => Just(i64::MAX),
+            1 => 4_294_967_290..4_294_967_300i64,
+            1 => (1_i64 << 48) - 5..(1 << 48) + 5,
         ]
+    }
+
+    /// A figure with the digits that are given, or with all.
+    fn figure() -> impl Strategy<Value = f64> {
+        let number = || any::<f64>().prop_filter("a number", |x| !x.is_nan());
+        prop_oneof![4 => number().prop_map(published), 1 => number()]
     }
 
     prop_compose! {
@@ -199,11 +266,17 @@ mod tests {
             kind in 0u8..5,
             amounts in prop::array::uniform6(amount()),
             follows in any::<bool>(),
-            figures in prop::array::uniform3(any::<f64>().prop_filter("a number", |x| !x.is_nan())),
-            neighbours in prop::array::uniform2(prop_oneof![0..500u32, any::<u32>()]),
+            figures in prop::array::uniform2(figure()),
+            priority in any::<f64>().prop_filter("a number", |x| !x.is_nan()),
+            neighbours in prop::array::uniform2(prop_oneof![0..500u32, 4_000..9_000u32, any::<u32>()]),
         ) -> Opportunity {
             let [current, low, expected, high, other, gain] = amounts;
             let kind = Kind::of_number(kind).unwrap();
+            // What keeps a client has one ticket.
+            let [low, expected, high] = match follows && !kind.sells() {
+                true => [expected; 3],
+                false => [low, expected, high],
+            };
             let potential = match (follows, kind) {
                 (false, _) => other,
                 (true, Kind::Upsell) => high,
@@ -218,10 +291,14 @@ mod tests {
                 expected_ticket_minor: expected,
                 high_ticket_minor: high,
                 potential_ticket_minor: potential,
-                gain_minor: if follows { potential.saturating_sub(current).max(0) } else { gain },
+                gain_minor: match (follows, kind) {
+                    (false, _) => gain,
+                    (true, Kind::Renewal) => potential,
+                    (true, _) => potential.saturating_sub(current).max(0),
+                },
                 probability: figures[0],
                 score: figures[1],
-                priority_minor: figures[2],
+                priority_minor: priority,
                 neighbours: neighbours[0],
                 neighbours_buying: neighbours[1],
             }
@@ -241,23 +318,36 @@ mod tests {
     }
 
     #[test]
-    fn usual_offers_take_48_bytes() {
-        let usual = Opportunity {
+    fn usual_offers_take_32_bytes() {
+        let sells = Opportunity {
             client: ClientNo(7),
             product: ProductNo(4_999),
             kind: Kind::Upsell,
-            current_ticket_minor: 100_000,
-            low_ticket_minor: 90_000,
-            expected_ticket_minor: 120_000,
-            high_ticket_minor: 300_000,
-            potential_ticket_minor: 300_000,
-            gain_minor: 200_000,
-            probability: 0.3,
-            score: 70.0,
+            current_ticket_minor: 123_457,
+            low_ticket_minor: 90_100,
+            expected_ticket_minor: 123_000,
+            high_ticket_minor: 323_000_000,
+            potential_ticket_minor: 323_000_000,
+            gain_minor: 322_876_543,
+            probability: published(0.3),
+            score: published(70.1),
             priority_minor: 18_000.0,
             neighbours: 200,
             neighbours_buying: 200,
         };
-        assert!(matches!(OfferRow::of(vec![usual]).0, Offers::Small(_)));
+        // What keeps a client need not be rounded.
+        let keeps = Opportunity {
+            kind: Kind::Lapse,
+            low_ticket_minor: 8_123_456_789,
+            expected_ticket_minor: 8_123_456_789,
+            high_ticket_minor: 8_123_456_789,
+            potential_ticket_minor: 8_123_456_789,
+            gain_minor: 8_123_333_332,
+            ..sells.clone()
+        };
+        assert!(matches!(
+            OfferRow::of(vec![sells, keeps]).0,
+            Offers::Small(_)
+        ));
     }
 }
