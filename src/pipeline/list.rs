@@ -11,7 +11,7 @@ use crate::domain::{ClientNo, Kind, Opportunity, ProductNo};
 
 /// Where an opportunity stands in a pipeline: its client and its place in the client's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(u32, u32);
+pub struct Place(pub(super) u32, pub(super) u32);
 
 impl Place {
     /// Whose opportunity stands there.

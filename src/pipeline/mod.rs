@@ -11,6 +11,7 @@ mod capacity;
 mod filter;
 mod list;
 mod ordered;
+mod piece;
 pub mod plan;
 mod row;
 mod rows;

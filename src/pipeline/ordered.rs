@@ -2,20 +2,21 @@
 
 use std::cmp::Ordering;
 use std::slice::Iter;
-use std::sync::Arc;
 
 use super::Place;
+use super::piece::Piece;
 
 /// Places in a piece. A change copies the pieces that it falls into, some hundred for one client's offers, so short
-/// ones are cheap to change and to keep for lists of earlier moments; each takes 16 bytes of every copy.
-const PIECE: usize = if cfg!(test) { 4 } else { 256 };
+/// ones are cheap to change and to keep for lists of earlier moments; each takes 24 bytes of every copy. With the two
+/// counts of an `Arc` so many take 2 KiB, which allocators have a size for.
+const PIECE: usize = if cfg!(test) { 4 } else { 508 };
 
 /// Places in order.
 ///
 /// Invariant: no piece is empty, and none is longer than two times [`PIECE`].
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ordered {
-    pieces: Vec<Arc<[Place]>>,
+    pieces: Vec<Piece>,
     len: usize,
 }
 
@@ -23,7 +24,7 @@ impl Ordered {
     /// Of places that are in order.
     pub(super) fn of(places: &[Place]) -> Self {
         Self {
-            pieces: places.chunks(PIECE).map(Arc::from).collect(),
+            pieces: places.chunks(PIECE).map(Piece::of).collect(),
             len: places.len(),
         }
     }
@@ -31,15 +32,16 @@ impl Ordered {
     /// The places that come after so many others, in order. Cost: a look at each piece before them.
     pub(super) fn after(&self, mut others: usize) -> Places<'_> {
         let mut pieces = self.pieces.iter();
-        for piece in pieces.by_ref() {
-            if let Some(rest) = piece.get(others..) {
-                let piece = rest.iter();
-                return Places { piece, pieces };
+        let piece = pieces.find(|piece| {
+            let holds = others < piece.len();
+            if !holds {
+                others -= piece.len();
             }
-            others -= piece.len();
-        }
+            holds
+        });
         Places {
-            piece: [].iter(),
+            piece,
+            others,
             pieces,
         }
     }
@@ -51,9 +53,9 @@ impl Ordered {
 
     /// The piece that a place belongs in.
     fn piece_of(&self, place: Place, compare: impl Fn(&Place, &Place) -> Ordering) -> usize {
-        let before = |piece: &Arc<[Place]>| {
+        let before = |piece: &Piece| {
             let last = piece.last();
-            last.is_some_and(|last| compare(last, &place).is_lt())
+            last.is_some_and(|last| compare(&last, &place).is_lt())
         };
         self.pieces.partition_point(before)
     }
@@ -73,10 +75,11 @@ impl Ordered {
         touched.sort_unstable();
         touched.dedup();
         for at in touched {
-            let piece = &self.pieces[at];
-            next.pieces[at] = piece.iter().copied().filter(|place| !goes(place)).collect();
+            let mut places = self.pieces[at].places();
+            places.retain(|place| !goes(place));
+            next.pieces[at] = Piece::of(&places);
         }
-        next.pieces.retain(|piece| !piece.is_empty());
+        next.pieces.retain(|piece| piece.len() > 0);
         next.len -= places.len();
         next
     }
@@ -97,10 +100,10 @@ impl Ordered {
         for group in places.chunk_by(|a, b| piece_of(a) == piece_of(b)) {
             let at = group.first().map_or(taken, &piece_of);
             pieces.extend_from_slice(&self.pieces[taken..at]);
-            let merged = merged(&self.pieces[at], group, &compare);
+            let merged = merged(&self.pieces[at].places(), group, &compare);
             match merged.len() > 2 * PIECE {
-                true => pieces.extend(merged.chunks(PIECE).map(Arc::from)),
-                false => pieces.push(merged.into()),
+                true => pieces.extend(merged.chunks(PIECE).map(Piece::of)),
+                false => pieces.push(Piece::of(&merged)),
             }
             taken = at + 1;
         }
@@ -115,8 +118,10 @@ impl Ordered {
 /// Places of an order, from one of them on.
 #[derive(Debug, Clone)]
 pub struct Places<'a> {
-    piece: Iter<'a, Place>,
-    pieces: Iter<'a, Arc<[Place]>>,
+    /// The piece that is read, and how many of it lie behind.
+    piece: Option<&'a Piece>,
+    others: usize,
+    pieces: Iter<'a, Piece>,
 }
 
 impl Iterator for Places<'_> {
@@ -124,10 +129,12 @@ impl Iterator for Places<'_> {
 
     fn next(&mut self) -> Option<Place> {
         loop {
-            if let Some(place) = self.piece.next() {
-                return Some(*place);
+            if let Some(place) = self.piece.and_then(|piece| piece.get(self.others)) {
+                self.others += 1;
+                return Some(place);
             }
-            self.piece = self.pieces.next()?.iter();
+            self.piece = Some(self.pieces.next()?);
+            self.others = 0;
         }
     }
 }
