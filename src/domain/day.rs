@@ -1,6 +1,7 @@
 //! Dates without a clock: a [`Day`] and the [`Month`] it falls in.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -27,8 +28,14 @@ pub enum DayError {
 }
 
 /// A civil day, as days since 1970-01-01.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Day(i32);
+///
+/// It is kept as days since the least number, which is no day: so an `Option` of one takes 4 bytes too, and there are
+/// as many of these as tickets.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "i32", into = "i32")]
+pub struct Day(NonZeroU32);
+
+const _: () = assert!(size_of::<Option<Day>>() == 4);
 
 impl Day {
     /// Reads `YYYY-MM-DD`, and only that.
@@ -49,23 +56,23 @@ impl Day {
         if !YEARS.contains(&date.year()) {
             return Err(DayError::Year(date.year()));
         }
-        Ok(Self((date - EPOCH).get_days()))
+        Ok(Self::from_epoch_days((date - EPOCH).get_days()))
     }
 
-    /// A day from its count since 1970-01-01.
+    /// A day from its count since 1970-01-01; the least number stands for the day after.
     pub fn from_epoch_days(days: i32) -> Self {
-        Self(days)
+        Self(NonZeroU32::new(days.abs_diff(i32::MIN)).unwrap_or(NonZeroU32::MIN))
     }
 
     /// Days since 1970-01-01.
     pub fn epoch_days(self) -> i32 {
-        self.0
+        i32::MIN.wrapping_add_unsigned(self.0.get())
     }
 
     /// The day `days` later (earlier when negative).
     #[must_use]
     pub fn plus(self, days: i32) -> Self {
-        Self(self.0 + days)
+        Self::from_epoch_days(self.epoch_days() + days)
     }
 
     /// The calendar month this day falls in.
@@ -80,7 +87,25 @@ impl Day {
     }
 
     fn date(self) -> Date {
-        EPOCH.saturating_add(jiff::Span::new().days(self.0))
+        EPOCH.saturating_add(jiff::Span::new().days(self.epoch_days()))
+    }
+}
+
+impl From<i32> for Day {
+    fn from(days: i32) -> Self {
+        Self::from_epoch_days(days)
+    }
+}
+
+impl From<Day> for i32 {
+    fn from(day: Day) -> Self {
+        day.epoch_days()
+    }
+}
+
+impl fmt::Debug for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Day({})", self.epoch_days())
     }
 }
 
@@ -119,7 +144,7 @@ impl Month {
             1,
         );
         let day = day_of_month.clamp(1, first.days_in_month() as u8);
-        Day((first - EPOCH).get_days() + i32::from(day) - 1)
+        Day::from_epoch_days((first - EPOCH).get_days() + i32::from(day) - 1)
     }
 }
 
@@ -165,6 +190,18 @@ mod tests {
             let day = Day::from_epoch_days(days);
             prop_assert_eq!(Day::parse(&day.to_string()).unwrap(), day);
             prop_assert_eq!(day.month().day(day.day_of_month()), day);
+        }
+
+        #[test]
+        fn days_are_their_counts_in_order(
+            count in any::<i32>(),
+            other in prop_oneof![any::<i32>(), Just(i32::MIN), Just(i32::MIN + 1), Just(i32::MAX), -1..=1],
+        ) {
+            let counted = |day: i32| day.max(i32::MIN + 1);
+            let (day, later) = (Day::from_epoch_days(count), Day::from_epoch_days(other));
+            prop_assert_eq!(later.epoch_days(), counted(other));
+            prop_assert_eq!(day.cmp(&later), counted(count).cmp(&counted(other)));
+            prop_assert_eq!(Day::from(i32::from(later)), later);
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Cell {
     pub last_day: Option<Day>,
 }
 
+const _: () = assert!(size_of::<Cell>() == 12);
+
 /// One ticket in a product's column: who spends it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Posting {
@@ -58,7 +60,7 @@ struct Base {
     /// Blocks of clients: the rows over [`BLOCK`], rounded up.
     blocks: usize,
     /// Where the run of each product and block begins, by product, then block, and the end. A
-    /// ticket takes 28 bytes and more, so that 4 G of them fit in no memory that this is made for.
+    /// ticket takes 24 bytes and more, so that 4 G of them fit in no memory that this is made for.
     run_starts: Vec<u32>,
     clients: Vec<u32>,
     lns: Vec<f32>,
