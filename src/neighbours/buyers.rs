@@ -440,11 +440,20 @@ impl Ranked for Buyer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::domain::{Attribute, Text};
     use crate::neighbours::books::{BOOKS, RULE, edges, ticket};
 
     /// Every buyer measured product by product, sorted whole.
-    fn slow(matrix: &TicketMatrix, client: ClientNo, product: ProductNo) -> Vec<(ClientNo, f64)> {
+    fn slow(
+        matrix: &TicketMatrix,
+        profiles: &Profiles,
+        rule: &DistanceRule,
+        client: ClientNo,
+        product: ProductNo,
+    ) -> Vec<(ClientNo, f64)> {
         let others = (0..matrix.clients() as u32).map(ClientNo);
         let buyers =
             others.filter(|other| *other != client && matrix.cell(*other, product).is_some());
@@ -459,12 +468,33 @@ mod tests {
                     sum = sum.and(Sum::of(quick_ln(cell.ticket) - quick_ln(same.ticket)));
                 }
             }
-            let (total, evidence) = RULE.parts(sum, None);
+            let (own, other_profile) = (profiles.of_client(client), profiles.of_client(other));
+            let (difference, shared) = own.difference(&other_profile);
+            let counts = rule.attribute_weight > 0.0 && shared > 0;
+            let difference = counts.then(|| f64::from(difference / shared as f32));
+            let (total, evidence) = rule.parts(sum, difference);
             (other, total / evidence)
         };
         let mut found: Vec<(ClientNo, f64)> = buyers.map(distance).collect();
         found.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         found
+    }
+
+    /// Sectors and numbers of staff; some clients lack one or both.
+    fn profiles(clients: usize) -> Profiles {
+        let text = |raw: &str| Text::parse(raw).unwrap();
+        let of_client = |client: usize| {
+            let sector = Attribute::Text(text(["bakery", "hotel", "school"][client % 3]));
+            let staff = Attribute::Number((1 + client * 37 % 90) as f64);
+            let all = [
+                (text("sector"), sector, client % 5 != 0),
+                (text("staff"), staff, client % 4 != 1),
+            ];
+            let known = all.into_iter().filter(|(_, _, known)| *known);
+            known.map(|(name, value, _)| (name, value)).collect()
+        };
+        let all: Vec<BTreeMap<Text, Attribute>> = (0..clients).map(of_client).collect();
+        Profiles::of(&all.iter().collect::<Vec<_>>())
     }
 
     #[test]
@@ -500,14 +530,17 @@ mod tests {
         let mut found = search.buyers(ProductNo(0)).unwrap().nearest.to_vec();
         found.sort_unstable_by(Buyer::nearer);
         let found: Vec<_> = found.iter().map(|one| one.client).collect();
-        let slow = slow(&matrix, ClientNo(0), ProductNo(0));
+        let slow = slow(&matrix, &profiles, &RULE, ClientNo(0), ProductNo(0));
         let slow: Vec<_> = slow.iter().take(40).map(|one| one.0).collect();
         assert_eq!(found, slow);
     }
 
     #[test]
     fn the_nearest_buyers_are_those_of_a_slow_search_in_every_kind_of_book() {
-        let profiles = Profiles::default();
+        let attributes_count = DistanceRule {
+            attribute_weight: 1.5,
+            ..RULE
+        };
         let mut search = BuyerSearch::default();
         for (name, rows) in BOOKS {
             let whole = TicketMatrix::from_rows(12, rows());
@@ -518,14 +551,18 @@ mod tests {
                 (client, std::sync::Arc::from(whole.row(client)))
             });
             let overlaid = whole.with_rows(whole.clients(), 12, changed);
+            let profiles = profiles(whole.clients());
             for client in edges(whole.clients()).step_by(3) {
                 let products = [0, 1, 4, 11].map(ProductNo);
-                for matrix in [&whole, &overlaid] {
+                for (matrix, rule) in [&whole, &overlaid]
+                    .into_iter()
+                    .flat_map(|matrix| [(matrix, RULE), (matrix, attributes_count)])
+                {
                     let subject = Subject::existing(matrix, &profiles, client);
-                    search.survey(matrix, &subject, &profiles, products, &RULE, 9);
+                    search.survey(matrix, &subject, &profiles, products, &rule, 9);
                     for product in products {
                         let found = search.buyers(product).unwrap();
-                        let slow = slow(&whole, client, product);
+                        let slow = slow(&whole, &profiles, &rule, client, product);
                         assert_eq!(found.buyers as usize, slow.len(), "{name}, {client:?}");
                         let mut found = found.nearest.to_vec();
                         found.sort_unstable_by(Buyer::nearer);

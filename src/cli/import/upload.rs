@@ -205,7 +205,11 @@ pub(super) async fn send_tickets(
                 Some(Read::Batch(_)) => {}
             },
             Some(answer) = under_way.join_next() => {
-                let (rows, amount) = answer?.map_err(|status| explain(&status))?;
+                let (rows, amount) = answer?.map_err(|status| {
+                    explain(&status).context(
+                        "the import stopped; run the same command again: tickets that are in are set to the same once more",
+                    )
+                })?;
                 outcome.accepted += rows;
                 outcome.amount_minor += amount;
                 bar.inc(rows);
