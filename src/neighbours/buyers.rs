@@ -487,7 +487,7 @@ mod tests {
             let sector = Attribute::Text(text(["bakery", "hotel", "school"][client % 3]));
             let staff = Attribute::Number((1 + client * 37 % 90) as f64);
             let all = [
-                (text("sector"), sector, client % 5 != 0),
+                (text("sector"), sector, !client.is_multiple_of(5)),
                 (text("staff"), staff, client % 4 != 1),
             ];
             let known = all.into_iter().filter(|(_, _, known)| *known);
