@@ -505,6 +505,33 @@ mod tests {
     use crate::neighbours::{CosineSearch, Profiles, Subject};
 
     #[test]
+    fn registers_of_any_width_give_the_same_sums() {
+        for (name, rows) in BOOKS {
+            let matrix = TicketMatrix::from_rows(12, rows());
+            let index = CosineIndex::of(&matrix, &Statistics::of(&matrix));
+            if index.clients() == 0 {
+                continue;
+            }
+            let block = Block::of(&index, 0);
+            let subjects = GROUP.min(block.clients);
+            let mut widest = vec![0.0; subjects * BLOCK];
+            block.add_dense(&block.dense, 0, 0, &mut widest);
+            let mut narrowest = vec![0.0; subjects * BLOCK];
+            pulp::Scalar::new().vectorize(AddDense {
+                block: &block,
+                subjects: &block.dense,
+                from: 0,
+                after: 0,
+                sums: &mut narrowest,
+            });
+            let bits = |sums: &[f32]| sums.iter().map(|sum| sum.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&widest), bits(&narrowest), "{name}");
+            let all = widest.iter().sum::<f32>();
+            assert!(block.dense_products == 0 || all > 0.0, "{name}");
+        }
+    }
+
+    #[test]
     fn all_at_once_finds_what_one_by_one_does_in_every_kind_of_book() {
         for (name, rows) in BOOKS {
             let matrix = TicketMatrix::from_rows(12, rows());
